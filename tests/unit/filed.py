@@ -1,4 +1,4 @@
-"""A world whose workers read a pipelines file, as the app does; the file can be spoilt."""
+"""A world whose workers read a pipelines file, as the app does; tests can break the file."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A world whose pipeline feeds several endpoints, each with a model of its own to lose."""
+"""A world whose pipeline updates several endpoints, each of which already serves a model."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -171,7 +171,7 @@ def _raises(function: Function) -> bool:
 def too_long() -> dict[str, int]:
     """Return the code lines of each file that has too many."""
     texts = {name_of(file): text_of(file) for file in files()}
-    # No other file can have so many, and to parse them all would take seconds.
+    # No other file can have that many, and to parse them all would take seconds.
     long = {name: text for name, text in texts.items() if len(_written_lines(text)) > MOST_LINES}
     sizes = {name: code_lines(text) for name, text in long.items()}
     return {name: lines for name, lines in sizes.items() if lines > MOST_LINES}

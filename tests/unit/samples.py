@@ -132,7 +132,7 @@ def step_failure(since: datetime = NOW, count: int = 1) -> StepFailure:
 
 
 def run(phase: Phase, **changes: Any) -> Run:
-    """Return a run in `phase` with what a run that came this far holds."""
+    """Return a run in `phase`, with the fields that a run has in that phase."""
     later = phase not in (Phase.RECEIVED, Phase.REJECTED)
     updating = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
     known: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A service that answers what the test says, and keeps what it was sent."""
+"""A service with scripted answers, which keeps its requests."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Steps of a run against an endpoint and a job that answer as a test says."""
+"""Steps of a run against an endpoint and a job with scripted answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -161,7 +161,7 @@ class _Providers:
 
 
 class Scripted:
-    """A world whose adapters are scripted: one endpoint and one job, whatever is asked for."""
+    """A world with scripted providers: one endpoint and one job for every request."""
 
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config=config)

@@ -1,4 +1,4 @@
-"""Each alert has its rule, each rule its section of the runbook, and each query finds its lines."""
+"""Each alert has a rule, each rule a section of the runbook, and each query finds its lines."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""An alert says what is stored: once, or marked as repeated after a crash."""
+"""An alert says the same as the record: once, or marked as repeated after a crash."""
 
 import logging
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The page on deployments names every parameter, role, failure and alert that there is."""
+"""docs/deploy.md names every parameter, role, failure and alert."""
 
 import json
 import re
@@ -15,7 +15,7 @@ TEMPLATES: Final = "".join(
 )
 _GUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _WORDS: Final = ("ten", "eleven", "twelve", "thirteen", "fourteen")
-#: Given by whoever deploys, not by the templates.
+#: Given by the person who deploys, not by the templates.
 OF_THE_DEPLOYER: Final = {"Contributor", "User Access Administrator"}
 
 

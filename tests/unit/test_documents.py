@@ -1,4 +1,4 @@
-"""Documents lead to what is there: links and paths to files, the HTTP API's page to its routes."""
+"""Links and paths in documents lead to files, and the HTTP API's page names all routes."""
 
 import json
 import re

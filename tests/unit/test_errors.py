@@ -1,4 +1,4 @@
-"""The tree of errors: complete in one module, each with a kind of its own that is documented."""
+"""All error classes are in one module, and each has a documented kind of its own."""
 
 import importlib
 import re

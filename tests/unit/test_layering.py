@@ -1,4 +1,4 @@
-"""The arrows of the house, read from the sources themselves."""
+"""The imports between folders are those of docs/architecture.md."""
 
 import ast
 import sys
@@ -109,7 +109,7 @@ ARROWS: Final = {
     "operations": ("core", "ports", "ledger", "execution", "intake", "maintenance"),
     "importers": ("core",),
 }
-#: Modules that every folder may import, but for the core, which imports the errors alone.
+#: Modules that every folder may import, but for the core, which imports only the errors.
 EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.tracing", "shared.version")
 
 
@@ -288,7 +288,7 @@ def test_technologies_stay_in_the_providers_and_the_app(folder: str) -> None:
         assert not [name for name in imports(file) if within(name, *technologies)], file
 
 
-#: The parts of the importer of Data Factory, from the bottom: each imports those before it alone.
+#: The parts of the importer of Data Factory, from the bottom: each imports only those before it.
 IMPORTER: Final = (
     *("account", "said_once", "values", "secret_forms", "secrets", "drafts", "policies"),
     *("expressions", "reading", "others", "service_urls", "linked_service_keys", "linked_services"),

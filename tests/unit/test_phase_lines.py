@@ -1,4 +1,4 @@
-"""The lines about phases say what the workbook shows: where runs are, and how long it took."""
+"""The log lines about phases have the data of the workbook: phases of runs, and durations."""
 
 import json
 import logging

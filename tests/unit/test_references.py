@@ -1,4 +1,4 @@
-"""Every citation of a fact, a rule or a decision leads somewhere in this project.
+"""Every citation of a fact, a rule or a decision leads to a place in this project.
 
 The forms are described in CONTRIBUTING.md: `studio-classic §1.3`, also followed by more
 sections and source keys; `design rule 4`; `design C1`; `decision 10`.

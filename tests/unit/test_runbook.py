@@ -41,7 +41,7 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def searched_for(cell: str) -> list[str]:
-    """Return what a cell says to search for: each code, and a status beside it."""
+    """Return the search terms of a cell: each code, and its status."""
     return [*_CODE.findall(cell), *re.findall(r"HTTP \d+", cell)]
 
 

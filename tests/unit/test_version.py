@@ -1,4 +1,4 @@
-"""One version, wherever the product says which one it is."""
+"""Every place that names the version names the same one."""
 
 import json
 import tomllib

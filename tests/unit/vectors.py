@@ -8,7 +8,7 @@ FOLDER: Final = Path(__file__).resolve().parents[1] / "vectors"
 
 
 def vector(name: str) -> dict[str, Any]:
-    """Return a vector; it must say where it comes from and of what kind it is."""
+    """Return a vector; it must have its source and its kind."""
     loaded = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     assert isinstance(loaded, dict)
     assert loaded["_name"] == name

@@ -1,4 +1,4 @@
-"""Worlds to drive whole runs in: what was sent and stored is kept, and answers are scripted."""
+"""Worlds for whole runs, with scripted answers; requests and writes are kept."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +95,7 @@ class Observed(World):
         return lambda: self.http.answers.remove(scripted)
 
     def idle(self, span: timedelta, step: timedelta = timedelta(minutes=1)) -> None:
-        """Let time pass for the app alone: jobs stay as they are."""
+        """Let time pass only for the app: jobs stay as they are."""
         end = self.clock.now() + span
         while self.clock.now() < end:
             self.clock.move(step)

@@ -1,4 +1,4 @@
-"""Online endpoints in the pipelines file, and the files that they name: every mistake at once."""
+"""Online endpoints in the pipelines file, and the files that they name: all problems at once."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a pipelines file says of comparisons, as the loader reads it."""
+"""Comparisons in a pipelines file, as the loader reads them."""
 
 import json
 from pathlib import Path

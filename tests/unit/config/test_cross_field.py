@@ -1,4 +1,4 @@
-"""Mistakes over several fields are reported together with those of single fields."""
+"""Problems of several fields together are reported with those of single fields."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.unit.written_yaml import yaml_of
 ON = True
 
 
-#: Mistakes over several fields, each in what it needs alone, and a part of what is said of it.
+#: Problems of several fields, each with only the fields that it needs, and a part of its text.
 SEVERAL: tuple[tuple[Change, str], ...] = (
     (put("data.settle", "1h"), "must not be longer than settle_at_most"),
     (put("training.timeout", "7d"), "at most 6d22h"),

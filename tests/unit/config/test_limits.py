@@ -1,4 +1,4 @@
-"""The pipelines file is bounded: in size, depth, time and the number of messages."""
+"""The limits of the pipelines file: its size, depth, time, and number of messages."""
 
 import time
 from pathlib import Path

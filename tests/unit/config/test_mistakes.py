@@ -1,4 +1,4 @@
-"""Each mistake of one pipeline is reported once, with its path, its line and its advice."""
+"""Each problem of one pipeline is reported once, with its path, its line and its advice."""
 
 from typing import Any
 

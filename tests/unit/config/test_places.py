@@ -1,4 +1,4 @@
-"""Where the setting says that the pipelines file is; a wrong one stops no run that is open."""
+"""The setting with the place of the pipelines file: a wrong one stops no open run."""
 
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""Secrets written in the pipelines file are refused, and never repeated."""
+"""Secrets in the pipelines file are refused, and no message repeats them."""
 
 import base64
 import hashlib

@@ -51,7 +51,7 @@ def test_sizes_are_said_in_whole_megabytes_where_they_are_some() -> None:
 
 
 def bare_counts(file: Path) -> Iterator[str]:
-    """Yield the positions where a number is written before a word for several, whatever it is."""
+    """Yield the positions where any number is written before a plural word."""
     source = file.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)) if BEHIND_A_VALUE.search(source) else ():
         if not isinstance(node, ast.JoinedStr):

@@ -1,4 +1,4 @@
-"""Which blob or job a message of Event Grid is about, whatever schema, case and encoding it has."""
+"""Which blob or job a message of Event Grid is about, for each schema, case and encoding."""
 
 import json
 from base64 import b64encode

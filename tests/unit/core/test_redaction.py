@@ -119,7 +119,7 @@ def test_all_of_a_known_value_is_found_inside_of_base64(before: str, cut: int, s
     secret = "p4ss;word=In/Xq7Zk2Lm9?"[:size]
     size += len(before)
     inside = base64.b64encode(f"{before}{secret}{'x' * (6 - size % 3)}".encode()).decode()
-    # The last character is also of what follows, unless three bytes end there.
+    # The last character also depends on the next byte, unless three bytes end there.
     end = size // 3 * 4 + (size % 3 and size % 3)
     shown = Redactor(secret).text(f"given <{inside}>")
     assert shown == f"given <{inside[:cut]}***{inside[end:]}>"

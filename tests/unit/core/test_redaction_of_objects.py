@@ -1,4 +1,4 @@
-"""Models, collections and whatever they hold are redacted, however deep."""
+"""Models, collections and their contents are redacted at any depth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Calls of services, and the errors that they answer with."""
+"""Worlds whose services answer some calls with errors."""
 
 from datetime import timedelta
 

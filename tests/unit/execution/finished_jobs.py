@@ -1,4 +1,4 @@
-"""Finished jobs, and the models that they left."""
+"""Finished jobs, and their models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class AskedBlobs(FakeBlobs):
         if (there := self.head(container, name)) is None:
             self.copies.add(name)
             return self.put(container, name, b"model")
-        return there if name in self.copies else None  # what is no copy is not taken for one
+        return there if name in self.copies else None  # another blob is not taken for a copy
 
 
 @dataclass

@@ -51,7 +51,7 @@ class MappedServing:
     traffic: TrafficMap = BLUE
     progress: UpdateProgress = UpdateProgress.DONE
     detail: str = ""
-    probe: ProbeAnswers | None = None  #: None: by whoever is to answer, and well
+    probe: ProbeAnswers | None = None  #: None: good answers of the expected deployment
     points: list[TrafficPoint] | RelearnError = field(default_factory=list)
     state: EndpointCheck | None = None  #: of the candidate; None: it is ready
     log: str | RelearnError = ""

@@ -120,7 +120,7 @@ def progress(world: AzureMlWorld, run: Run) -> HoldoutProgress:
 
 
 class Failing:
-    """A model that answers by another one for so many requests, and then so often not at all."""
+    """A model that first gives answers of another one, and then none, for given numbers."""
 
     def __init__(self, model: Model, after: int, instead: Model, times: int = 10**6) -> None:
         self.model, self.instead = model, instead

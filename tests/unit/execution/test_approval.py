@@ -1,4 +1,4 @@
-"""Approval in whole runs: late, contradictory, or beside any fault."""
+"""Approval in whole runs: late, contradictory, or together with any fault."""
 
 import json
 import logging
@@ -156,7 +156,7 @@ def test_an_operators_model_where_there_are_no_rules_continues_as_ever() -> None
     assert world.until_idle(manual_model(world)).phase is Phase.PROMOTED
 
 
-# Whatever dies on the way
+# After a crash at each effect
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +170,7 @@ CONFIG = {"pipeline": {"gate": gate(ABOVE, approval="required")}}
 
 
 def drive(world: World, *, answer: str = "approve") -> None:
-    """Let data arrive and an operator answer until the answer is taken, whatever dies."""
+    """Let data arrive, and an operator repeat the answer until it is accepted."""
     while not world.survive(lambda: world.tick(45)):
         pass
     world.upload()

@@ -1,4 +1,4 @@
-"""The baseline of an endpoint, and the blobs that a service may be given for it."""
+"""The baseline of an endpoint, and the blobs that may be its model."""
 
 import json
 from collections.abc import Callable

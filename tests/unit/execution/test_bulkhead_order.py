@@ -1,4 +1,4 @@
-"""In which order one thread does what there is, and how much is tried before a host answers."""
+"""The order in which one thread runs tasks, and how much is tried before a host answers."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""Steps whose errors are compared with those beside them, over a service and in the record."""
+"""Steps whose errors are compared with those of other deployments: at a service, in the record."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def ruled(**changes: object) -> Mapped:
 
 
 def serve(one: Mapped, mine: tuple[int, int], others: tuple[int, int], minutes: int) -> None:
-    """Have the service measure so many minutes: what was answered well, and what failed."""
+    """Have the service measure a number of minutes: good answers, and failed ones."""
     began = one.promotion.step.began_at
     assert began is not None
     first = began.replace(second=0, microsecond=0) + MINUTE
@@ -131,7 +131,7 @@ def test_a_record_with_a_comparison_has_the_second_form(*, compares: bool) -> No
     assert Run.model_validate_json(one.run.model_dump_json()) == one.run
 
 
-# Over the stand-in of a workspace.
+# Over the stand-in for a workspace.
 
 
 def test_errors_that_those_beside_it_have_not_roll_back() -> None:

@@ -37,7 +37,7 @@ from tests.unit.worlds import RUNNING
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 HERE = EndpointAddress("sample", "production")
-#: Models that say the same in so many rows are fit by `max_drop: 0.01`; in 400 it is not sure.
+#: Models with equal scores in this many rows are fit by `max_drop: 0.01`; in 400 they are unsure.
 MANY = 600
 
 

@@ -1,4 +1,4 @@
-"""Several endpoints: the model is compared with what serves at each, by the run that trained it."""
+"""Several endpoints: the run that trained the model compares it with the live model of each."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""No limit is passed, whatever fails and however many workers there are."""
+"""No limit is passed, after any fault and with any number of workers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Budgets, pauses and the pause between attempts hold, whatever fails."""
+"""Budgets, pauses and the pause between attempts hold after any fault."""
 
 from collections import Counter
 from datetime import timedelta

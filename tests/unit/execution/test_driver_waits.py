@@ -1,4 +1,4 @@
-"""The wait of a run after a failure, and the begin of its steps."""
+"""The wait of a run after a failure, and the start of its steps."""
 
 import hashlib
 from dataclasses import replace
@@ -145,7 +145,7 @@ def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -
     world.clock.move(MINUTE)
     moved = world.app.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
     assert moved == world.now_of(one)
-    assert moved.phase is Phase.TRAINING  # a repeated request is no reason to check its job
+    assert moved.phase is Phase.TRAINING  # its job is not checked because of a repeated request
 
 
 def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:

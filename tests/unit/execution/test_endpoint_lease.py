@@ -1,4 +1,4 @@
-"""An endpoint is leased by one run: which one, and what is checked before."""
+"""One run leases an endpoint: which one, and the checks before that."""
 
 from datetime import timedelta
 from typing import Any

@@ -25,12 +25,12 @@ from tests.unit.worlds import Observed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-#: Long after whatever these worlds do.
+#: Long after everything in these worlds.
 LATER = NOW + 1000 * HOUR
 
 
 def crowded(count: int = 5, limits: Limits | None = None) -> Observed:
-    """A world in which so many models of one second are there, and one has the endpoint."""
+    """A world with a number of models of one second, of which one has the endpoint."""
     world = Observed(limits=limits or Limits(at_once=1), switch_delay=30 * SECOND)
     for number in range(count):
         content = b"a,b,label\n%d,2,0\n3,4,1\n%d,1,1\n" % (number, number + 3)

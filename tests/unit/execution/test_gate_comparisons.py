@@ -129,7 +129,7 @@ def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -
     assert world.serving() == world.model_of(better)
 
 
-# Whatever dies on the way
+# After a crash at each effect
 
 
 @pytest.fixture(autouse=True)

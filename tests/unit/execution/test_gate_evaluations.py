@@ -133,7 +133,7 @@ def test_without_a_name_the_evaluation_beside_the_model_is_read() -> None:
     assert over.verdict.metrics == {"AUC": 0.95}
 
 
-# Whatever dies on the way
+# After a crash at each effect
 
 
 @pytest.fixture(autouse=True)

@@ -80,7 +80,7 @@ def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
     assert line.trained_by == run.run_id
 
 
-# Whatever dies on the way
+# After a crash at each effect
 
 
 @pytest.fixture(autouse=True)

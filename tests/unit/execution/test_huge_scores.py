@@ -1,4 +1,4 @@
-"""Labels and scores that a metric cannot be computed of: never a pass, and no error."""
+"""Labels and scores for which a metric cannot be computed: never a pass, and no exception."""
 
 import pytest
 

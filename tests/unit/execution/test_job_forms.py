@@ -97,7 +97,7 @@ def test_a_dedicated_pool_is_named() -> None:
 
 
 class DatalessTrainer(InstantTrainer):
-    """Trains on what it finds itself, as a service with an Import Data module does."""
+    """Trains on data that it finds itself, as a service with an Import Data module does."""
 
     def train(self, inputs: Any, parameters: Any, *, label: str | None) -> Trained:
         assert not inputs

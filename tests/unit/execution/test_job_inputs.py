@@ -1,4 +1,4 @@
-"""The inputs of a job: found, written where a list is wanted, and compared before it starts."""
+"""The inputs of a job: found, written as a list if needed, and compared before it starts."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ SOURCES = {"data": "{data}", "list": "{data.manifest}", "beside": "{name}/column
 
 
 class Inputs:
-    """A run whose job takes data, a list of all of it, and a blob beside it."""
+    """A run whose job takes data, a list of all of it, and another blob."""
 
     def __init__(self, inputs: dict[str, str] | None = None, **changes: Any) -> None:
         self.world = Observed()

@@ -1,4 +1,4 @@
-"""Steps that last: what their requests show, what operators say, and what others change."""
+"""Steps that last: their requests, commands of operators, and changes by other programs."""
 
 from datetime import timedelta
 from typing import Any

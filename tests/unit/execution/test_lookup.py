@@ -1,4 +1,4 @@
-"""Many blobs are looked up at about a call for each, whatever else the container holds."""
+"""Many blobs are looked up with about one call each, for any other content of the container."""
 
 from dataclasses import replace
 from itertools import count

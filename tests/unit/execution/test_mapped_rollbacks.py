@@ -1,4 +1,4 @@
-"""Rollbacks at an endpoint with a traffic map, and what the next run does about the last one."""
+"""Rollbacks at an endpoint with a traffic map, also those that the next run makes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which models a finished job left, and how those at the service are fetched (design rule 10)."""
+"""The models of a finished job, and copies of those at the service (design rule 10)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A model that is not there, not whole or not of this job is waited for, copied anew or refused."""
+"""A model that is missing, incomplete or of another job: the run waits, copies again or refuses."""
 
 from datetime import timedelta
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Rules that are only observed decide nothing, whatever is wrong with what they read."""
+"""Rules that are only observed decide nothing, for any problem of their input."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Services may answer in other words than ours: nothing is started twice, lost, or given away."""
+"""Unusual answers of services: no job is started twice, no model is lost, no secret leaks."""
 
 from datetime import timedelta
 

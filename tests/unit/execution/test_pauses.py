@@ -1,4 +1,4 @@
-"""An app that was down while it gave an endpoint a model judges by probes, not by the time."""
+"""An app that was down during a promotion decides by probes, and not by the time that passed."""
 
 from datetime import timedelta
 from itertools import count

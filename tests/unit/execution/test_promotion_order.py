@@ -1,4 +1,4 @@
-"""An endpoint has one run at a time, and newer data before older data."""
+"""An endpoint serves one run at a time, and newer data before older data."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""One step of a roll-out: what is opened, seen and cancelled, and what it comes to."""
+"""One step of a roll-out: the deliveries that it opens, checks and cancels, and its result."""
 
 from typing import Any
 

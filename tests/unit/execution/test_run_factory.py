@@ -1,4 +1,4 @@
-"""The record of a new run: what it begins with, and what could never be trained on."""
+"""The record of a new run, and data that can never be trained on."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A candidate is compared with what serves, also where no run promoted that."""
+"""A candidate is compared with the live model, also if no run promoted that."""
 
 import pytest
 

@@ -48,7 +48,7 @@ ABOVE = {"metric": "Precision", "at_least": 0.5}
 
 
 def with_evaluation(*rules: dict[str, Any]) -> AzureMlWorld:
-    """Return a world whose gate names an evaluation, beside its holdout; one model serves."""
+    """Return a world whose gate names an evaluation, and a holdout; one model serves."""
     world = world_with()
     promoted(world)
     gate = world.pipeline.gate

@@ -1,4 +1,4 @@
-"""Candidates that are made ready at their endpoint, and what follows where they cannot be."""
+"""Candidates that are staged at their endpoint, and failures of that."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a step costs in calls of the workspace, and a roll-out in ticks."""
+"""The cost of a step in calls of the workspace, and of a roll-out in ticks."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A step that lasts: what its requests and probes show, and what follows from that."""
+"""A step that lasts: its verdicts by requests and by probes."""
 
 from datetime import timedelta
 

@@ -15,7 +15,7 @@ from tests.unit.execution.gated_worlds import NO_DROP, approve, data, evaluates,
 from tests.unit.worlds import Observed
 
 MINUTE = timedelta(minutes=1)
-#: The same scores in so many rows are fit by `max_drop: 0.01`, and in fewer they are not.
+#: Equal scores in this many rows are fit by `max_drop: 0.01`; in fewer rows they are unsure.
 ROWS = 480
 
 

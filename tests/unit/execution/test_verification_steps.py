@@ -1,4 +1,4 @@
-"""A check of an endpoint after an update, and what is recorded of it."""
+"""A check of an endpoint after an update, and its record."""
 
 from datetime import timedelta
 from typing import Any

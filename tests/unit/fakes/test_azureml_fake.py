@@ -1,4 +1,4 @@
-"""The stand-in of online endpoints behaves as azure-machine-learning-v2 §4, §5 and §7 say."""
+"""The stand-in for online endpoints behaves as azure-machine-learning-v2 §4, §5 and §7 say."""
 
 from collections import Counter
 from datetime import timedelta

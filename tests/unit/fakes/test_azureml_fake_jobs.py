@@ -1,4 +1,4 @@
-"""The stand-in of jobs behaves as azure-machine-learning-v2 §2 says."""
+"""The stand-in for jobs behaves as azure-machine-learning-v2 §2 says."""
 
 from collections.abc import Mapping
 from datetime import timedelta

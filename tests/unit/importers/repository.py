@@ -82,7 +82,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def imported(definitions: Mapping[str, Mapping[str, Any]]) -> Imported:
-    """Import definitions, by `kind/name`, beside the linked services."""
+    """Import definitions, by `kind/name`, with the linked services."""
     files = {
         f"{path}.json": json.dumps(
             {"name": path.partition("/")[2], "properties": properties}

@@ -1,4 +1,4 @@
-"""Pipelines of version 1: what becomes of jobs, updates and all that is around them."""
+"""Pipelines of version 1: the import of jobs, updates, and all other activities."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pipelines of version 2 become pipelines of Relearn, and all else is said."""
+"""Pipelines of version 2 become pipelines of Relearn, and the rest is reported."""
 
 from typing import Any
 

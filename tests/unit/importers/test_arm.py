@@ -1,4 +1,4 @@
-"""ARM templates: which definitions they have, and what is said of the rest."""
+"""ARM templates: their definitions, and the report about the rest."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What pipelines of version 2 give each other, and activities that the factory skips."""
+"""Parameters between pipelines of version 2, and activities that the factory skips."""
 
 from typing import Any
 

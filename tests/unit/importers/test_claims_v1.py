@@ -1,4 +1,4 @@
-"""What the report of version 1 says is true: claims that were wrong on public definitions."""
+"""Statements of the report of version 1 that were once wrong for public definitions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the report of version 2 says is true: claims that were wrong on public definitions."""
+"""Statements of the report of version 2 that were once wrong for public definitions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Datasets of version 1: paths, waiting, and what a job is given."""
+"""Datasets of version 1: paths, waits, and the inputs of a job."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Finding definitions in whatever files people have, and what is said of all other files."""
+"""Definitions are found in files of all kinds, and all other files are reported."""
 
 import json
 import time

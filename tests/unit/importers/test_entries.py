@@ -1,4 +1,4 @@
-"""Entries of a pipelines file: what they hold, and what is reported where they differ."""
+"""Entries of a pipelines file: their fields, and the report of differences."""
 
 from dataclasses import replace
 from typing import Any

@@ -136,7 +136,7 @@ def second_version(pieces: list[tuple[str, Expression, str]]) -> str:
 
 
 def check(found: version_1.Resolved, expected: str, window: Window) -> None:
-    if found.text is None:  # these two alone may be refused
+    if found.text is None:  # only these two may be refused
         assert "by months and by shorter units" in found.why or "depends on the month" in found.why
         return
     assert found.exact, found.why

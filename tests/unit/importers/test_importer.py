@@ -1,4 +1,4 @@
-"""The import as a whole: what is left out is said, no secret is anywhere, windows are counted."""
+"""The import as a whole: it reports every omission, copies no secret, and counts windows."""
 
 import copy
 import json

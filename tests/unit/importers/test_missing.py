@@ -1,4 +1,4 @@
-"""Each reference to a definition that is missing has a line, and not the first one alone."""
+"""Each reference to a missing definition has a line, and not only the first one."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ TRAIN = {
 
 
 def of_version_1(**properties: dict[str, Any]) -> Imported:
-    """Import a training beside definitions."""
+    """Import a training together with definitions."""
     wanted = {"pipeline": {"activities": [TRAIN], "start": "2026-01-01", "end": "2027-01-01"}}
     files = {
         f"{name}.json": json.dumps({"name": name, "properties": one}).encode()

@@ -1,4 +1,4 @@
-"""Activities that Relearn does not have: what does the same, and secrets that stand in them."""
+"""Activities that Relearn does not have: their replacements, and the secrets in them."""
 
 import pytest
 

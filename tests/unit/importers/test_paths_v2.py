@@ -1,4 +1,4 @@
-"""Paths of inputs and outputs of version 2: what becomes of each, and what is asked for."""
+"""Paths of inputs and outputs of version 2: how each is imported, and the report."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Policies of jobs of version 2: what the file has of them, and what is said of the rest."""
+"""Policies of jobs of version 2: their fields in the file, and the report about the rest."""
 
 from typing import Any
 

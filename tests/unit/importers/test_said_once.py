@@ -1,4 +1,4 @@
-"""What a line says of several pipelines alike, it says once."""
+"""A text that is the same for several pipelines is written once in a line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What starts a pipeline of version 2 decides its times, its data and its parameters."""
+"""The trigger or caller of a pipeline of version 2 decides its times, data and parameters."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""JSON as people keep it, and what is said where it can't be read."""
+"""JSON with comments and other common errors, and the message if it cannot be read."""
 
 import json
 import time

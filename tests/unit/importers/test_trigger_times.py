@@ -1,4 +1,4 @@
-"""Periods, pauses and windows of triggers of version 2; what is wrong in them pauses schedules."""
+"""Periods, pauses and windows of triggers of version 2; a wrong one pauses the schedule."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Updates of version 1: whether they belong to a training, and the name of what they update."""
+"""Updates of version 1: the training that they belong to, and the name of their endpoint."""
 
 import pytest
 

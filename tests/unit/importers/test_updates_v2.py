@@ -1,4 +1,4 @@
-"""Updates of version 2: their policies, and what they lack."""
+"""Updates of version 2: their policies, and missing values."""
 
 import json
 from typing import Any

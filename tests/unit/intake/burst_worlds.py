@@ -1,4 +1,4 @@
-"""Worlds in which a burst of blobs arrives, and what became of it."""
+"""Worlds in which a burst of blobs arrives, and the runs of it."""
 
 from datetime import timedelta
 

@@ -34,7 +34,7 @@ def world_of(*existing: str, **pipeline_: Any) -> Observed:
 
 def listing(world: Observed, *others: Any) -> FullListings:
     app = world.another(*others) if others else world.app
-    return replace(app.full_listings)  # nothing is known of what an earlier one found
+    return replace(app.full_listings)  # without the results of an earlier one
 
 
 def ticks(world: Observed, number: int = 3, lister: FullListings | None = None) -> None:
@@ -61,7 +61,7 @@ def state_of(world: Observed) -> FullListing:
 
 
 def pages_of(world: Observed, size: int, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Have data listed so many blobs at a time, and return the cursors that are asked for."""
+    """Have data listed a number of blobs at a time, and return the cursors of the requests."""
     asked: list[str | None] = []
 
     def page(container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:

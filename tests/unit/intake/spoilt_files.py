@@ -1,4 +1,4 @@
-"""Ways to spoil a pipelines file: for one pipeline, or as a whole."""
+"""Errors for a pipelines file: in one pipeline, or in the whole file."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A parameter of an operator's request that the service refuses: what to do about it can help."""
+"""A parameter of an operator's request that the service refuses: the advice can be followed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Older data is taken once, as far as it is wanted, part by part."""
+"""A backfill takes older data once, up to its bound, part by part."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A backfill of many customers gets through, however little time each call has."""
+"""A backfill of many customers is completed, even if each call has little time."""
 
 import itertools
 from datetime import timedelta

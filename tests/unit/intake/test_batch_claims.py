@@ -14,7 +14,7 @@ from tests.unit.intake.claimed_entries import HOUR, MINUTE, SECOND, Inbox
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
 
-#: Changed after it was made: it may be a metadata-only update of what is known.
+#: Changed after it was made: it may be a metadata-only update of a known version.
 CHANGED: dict[str, Any] = {"created": NOW - HOUR, "etag": "0x2"}
 
 

@@ -1,4 +1,4 @@
-"""Every version of a burst is trained once, whatever fails."""
+"""Every version of a burst is trained once, after any fault."""
 
 from collections import Counter
 from typing import Any

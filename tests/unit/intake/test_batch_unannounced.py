@@ -1,4 +1,4 @@
-"""Data that no event announced, stored markers, and what removed pipelines left."""
+"""Data that no event announced, stored markers, and data of removed pipelines."""
 
 from typing import Any
 

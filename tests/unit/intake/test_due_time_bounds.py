@@ -1,4 +1,4 @@
-"""Each due time at most once, none for ever, and no more than is wanted."""
+"""Each due time at most once, none is open for ever, and no more than the limit."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

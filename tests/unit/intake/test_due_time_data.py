@@ -1,4 +1,4 @@
-"""Data that comes after its due time, and what counts as new to a schedule."""
+"""Data that comes after its due time, and which data is new to a schedule."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A due time: what is opened, what is counted, and when it is checked again."""
+"""A due time: the runs that it opens, its counts, and its next check."""
 
 from datetime import datetime, timedelta
 from typing import Any

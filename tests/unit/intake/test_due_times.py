@@ -1,4 +1,4 @@
-"""Schedules: every due time at most once, whatever was missed, and data that comes late."""
+"""Schedules: every due time at most once, also after an outage, and data that comes late."""
 
 import logging
 from dataclasses import replace

@@ -42,7 +42,7 @@ def test_a_model_that_is_moved_to_promote_with_an_old_time_has_one_run_within_a_
     a_day_later(world)
     (run,) = [run for run in world.runs() if run.origin is Origin.MODEL]
     assert run.cause == f"blob models/promote/sample/moved.ilearner, {FOUND}"
-    assert run.phase is Phase.SUPERSEDED  # by its time it is older than what serves
+    assert run.phase is Phase.SUPERSEDED  # by its time it is older than the live model
     a_day_later(world)
     assert len(world.runs()) == 2
 

@@ -1,4 +1,4 @@
-"""After a mistake in the pipelines file, each pipeline continues by its last good configuration."""
+"""After an error in the pipelines file, each pipeline continues by its last good configuration."""
 
 from datetime import timedelta
 from pathlib import Path

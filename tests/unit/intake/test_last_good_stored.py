@@ -1,4 +1,4 @@
-"""When the configuration of a pipeline is stored, and what is kept of it."""
+"""When the configuration of a pipeline is stored, and which part of it."""
 
 import pytest
 

@@ -22,7 +22,7 @@ def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
 
 
 def search(world: Observed, minutes: int = 16) -> None:
-    """Let the search for what no event announced continue."""
+    """Let the search for blobs that no event announced continue."""
     world.clock.move(minutes * MINUTE)
     world.app.search.run_until(world.clock.now() + MINUTE)
 

@@ -1,4 +1,4 @@
-"""A version is in one run's manifest at most, whatever is configured, removed or under way."""
+"""A version is in one run's manifest at most, after any change of the configuration."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A job is checked by its age, whatever asks for it; a new output file is one more reason, once."""
+"""When a job is checked: by its age, and once more when an output file appears."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Each version is recorded, wherever a worker or a record fails."""
+"""Each version is recorded, also if a worker or a record fails at any point."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Data that waits when its pipeline is renamed is trained on, whichever worker finds it first."""
+"""Data that waits when its pipeline is renamed is trained on; any worker may find it first."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Pipelines with a schedule are served in turn, and the ledger keeps which one is next."""
+"""Pipelines with a schedule are checked in turn, and the ledger keeps which one is next."""
 
 from datetime import datetime, timedelta
 from typing import Any

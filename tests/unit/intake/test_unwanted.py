@@ -1,4 +1,4 @@
-"""Data that waits for a pipeline that does not want it finds another one, or is named."""
+"""Waiting data that its pipeline does not take any more goes to another one, or is reported."""
 
 from datetime import timedelta
 

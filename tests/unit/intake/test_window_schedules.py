@@ -1,4 +1,4 @@
-"""Schedules with windows: those of before, schedules that change, clocks, and what it costs."""
+"""Schedules with windows: past windows, changed schedules, clocks, and costs."""
 
 from datetime import timedelta
 from typing import Any

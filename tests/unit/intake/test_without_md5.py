@@ -1,4 +1,4 @@
-"""Data without Content-MD5: whether a new ETag means new bytes cannot be known."""
+"""Data without Content-MD5: a new ETag counts as new data, though the bytes may be the same."""
 
 from datetime import timedelta
 from typing import Any

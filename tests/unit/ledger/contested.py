@@ -1,4 +1,4 @@
-"""Documents of which the next writes come too late."""
+"""Documents whose next writes are refused, because another writer was first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

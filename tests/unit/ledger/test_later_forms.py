@@ -1,4 +1,4 @@
-"""A record of a later form stays byte for byte as it is, whatever the app and its operators do."""
+"""No action of the app or its operators changes a byte of a record of a later form."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ from tests.unit.maintenance.cleaning import cleaned
 
 MORE: Final = ("tick", "last_event", "undelivered")
 KINDS: Final = (*(kind for kind in UNREADABLE if kind not in ("open/holder", "index")), *MORE)
-#: What an operator finds unread by name alone: no step needs what the record says.
+#: Records that an operator sees only by name: no step needs their content.
 SILENT: Final = ("cleaning",)
 ENDPOINT: Final = EndpointAddress("sample", "production")
 BOSS: Final = OperatorCommand(by="boss")

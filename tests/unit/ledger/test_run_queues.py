@@ -1,4 +1,4 @@
-"""Run queues, and what pauses a pipeline."""
+"""Run queues, and the pauses of a pipeline."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Stored records keep their form: hosts of two releases read each other's records.
 
-What a record leaves out means the same to each of them, and so does every word in it; no record
-is changed in place, and none with a member that is not known is taken for one that is.
+A member that a record leaves out means the same to each of them, and so does every word in it. No
+record is changed in place, and a record with an unknown member is refused.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The rest continues and is shown beside a record that cannot be read."""
+"""A record that cannot be read: the rest continues, and is shown."""
 
 import logging
 from copy import copy
@@ -68,7 +68,7 @@ WIDE: Final = ("shared_queues", "pauses", "pipelines")
 
 
 class Full:
-    """Two pipelines: one with something in every kind of record, and one beside it."""
+    """Two pipelines: one with a record of every kind, and another one."""
 
     def __init__(self) -> None:
         queue = {

@@ -1,4 +1,4 @@
-"""Schedules and searches continue beside records that cannot be read."""
+"""Records that cannot be read: schedules and searches continue."""
 
 import logging
 from datetime import timedelta
@@ -126,7 +126,7 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
         searching.run_until(world.clock.now() + MINUTE)
         costs.append(world.calls.count("read versions"))
     assert costs[0] == 30
-    assert costs[1:] == [2, 2, 2, 2]  # those alone
+    assert costs[1:] == [2, 2, 2, 2]  # only those
     assert len(waiting(world)) == 28
     for name in damaged:
         del world.documents.rows[name]

@@ -1,4 +1,4 @@
-"""Runs, queues and pauses that cannot be read hold up no other."""
+"""Runs, queues and pauses that cannot be read do not delay others."""
 
 import logging
 from datetime import timedelta

@@ -76,7 +76,7 @@ def test_a_version_is_passed_on_to_another_run_by_the_worker_that_saw_its_entry_
 
 
 def test_the_newest_version_is_the_one_that_was_written_last(ledger: Ledger) -> None:
-    """Whatever else its fingerprint holds."""
+    """For any other content of its fingerprint."""
     early, late = blob(modified=NOW - HOUR, size=900), blob(modified=NOW, size=5)
     for name, one in {"b-1": early, "b-2": late}.items():
         ledger.versions.add(name, WAITING.model_copy(update={"blob": one}))

@@ -1,4 +1,4 @@
-"""Worlds that grow old."""
+"""Worlds over years, for the tests of retention."""
 
 from datetime import timedelta
 from typing import Any

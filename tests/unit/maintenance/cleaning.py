@@ -1,4 +1,4 @@
-"""Cleaning rounds of a world, and what they leave."""
+"""Cleaning rounds of a world, and the records after them."""
 
 from datetime import timedelta
 

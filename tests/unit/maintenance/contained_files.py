@@ -1,4 +1,4 @@
-"""A world whose pipelines file is a blob beside the ledger, and processes that read it."""
+"""A world whose pipelines file is a blob in the ledger's account, and processes that read it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ SHOWN = f"blob:{CONFIG}/{FILE}"
 
 @dataclass
 class ConfigBlobs(FakeBlobs):
-    """The blobs of the ledger's account, which may be away, or refuse, in what it does."""
+    """The blobs of the ledger's account, which can be unreachable, or refuse calls."""
 
     away: RelearnError | None = None
     heads: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""One check of an endpoint after another: what is recorded, reported and repaired."""
+"""Successive drift checks of an endpoint: records, alerts and repairs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""When an endpoint is checked for drift, and beside which runs it is left alone."""
+"""When an endpoint is checked for drift, and during which runs it is not."""
 
 from datetime import timedelta
 

@@ -20,7 +20,7 @@ from tests.unit.worlds import Observed
 
 
 def many_customers(hung: int = 1, each: int = 60, **changes: Any) -> tuple[Observed, Pipeline]:
-    """Pipelines of many customers whose services hang, and one beside them that is well.
+    """Pipelines of many customers whose services hang, and another one that works.
 
     Every call of the ledger takes 20 ms, and each call of a service that hangs 20 s.
     """
@@ -100,7 +100,7 @@ def test_pipelines_are_served_in_turn_also_where_no_call_has_time_for_all() -> N
     world, _ = many_customers(4, each=300)
     world.clock.move(HOUR)
     first: list[str] = []
-    for _ in range(7):  # the first pipeline alone has more to do than that
+    for _ in range(7):  # the first pipeline has more to do than that
         before = Counter(run.pipeline for run in world.runs())
         world.poll.start_scheduled(world.clock.now() + 6 * SECOND)
         served = Counter(run.pipeline for run in world.runs()) - before

@@ -1,4 +1,4 @@
-"""A pipelines file in a container: read before anything is done, and whatever the storage does."""
+"""A pipelines file in a container: it is read first, and faults of the storage stop no work."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

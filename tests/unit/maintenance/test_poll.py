@@ -1,4 +1,4 @@
-"""The poll advances every open run, whatever a record or a service does."""
+"""The poll advances every open run, also with faults of records or services."""
 
 import json
 from contextlib import suppress

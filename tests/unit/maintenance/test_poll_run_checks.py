@@ -1,4 +1,4 @@
-"""When the poll reads a run again, and what its marker says."""
+"""When the poll reads a run again, and the content of its marker."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -76,7 +76,7 @@ def test_the_calls_of_a_round_grow_with_the_records_and_no_faster() -> None:
     few, more, many = (calls_of(size) for size in (5, 50, 500))
     assert sum(more.values()) <= 10 * sum(few.values())
     assert sum(many.values()) <= 10 * sum(more.values())
-    # Those of the run itself and of what it is named by.
+    # Those of the run itself, and of the records that name it.
     assert many["read runs"] <= 5 * 500
     assert many["read endpoints"] <= 4 * 500
 

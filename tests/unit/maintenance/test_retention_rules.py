@@ -44,7 +44,7 @@ def test_a_record_is_checked_once_it_is_old_enough_for_its_kind(kind: str) -> No
     elif kind == "drift_checks":
         assert checked_to == [False] * 5
         assert first.rules.concerns(kind, item(name, timedelta()))
-    elif kind.startswith("existing"):  # needed or not, whatever its age; a day is for its writer
+    elif kind.startswith("existing"):  # needed or not, at any age; its writer has a day
         assert checked_to == [False, True, True, True, True]
         assert [old.rules.concerns(kind, item(name, age)) for age in (DAY, DAY + HOUR)] == [
             False,

@@ -1,4 +1,4 @@
-"""Which entries of data versions are deleted, and which data that wait."""
+"""Which entries of data versions, and of waiting data, are deleted."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Which runs and endpoint states outlive the years."""
+"""Which runs and endpoint states are kept over the years."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A change of a watched file is noticed, whatever is at its name."""
+"""A change of a watched file is noticed, for anything that is at its name."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""One endpoint with records that a test puts there."""
+"""A world with one endpoint, whose records a test writes."""
 
 from datetime import timedelta
 from typing import Any

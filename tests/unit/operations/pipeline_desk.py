@@ -1,4 +1,4 @@
-"""One pipeline with blobs and records that a test puts there."""
+"""A world with one pipeline, whose blobs and records a test writes."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A gate is replayed over recorded runs: unchanged rules, what cannot be known, and bounds."""
+"""A gate is replayed over recorded runs: unchanged rules, unknown results, and limits."""
 
 import re
 from collections.abc import Callable

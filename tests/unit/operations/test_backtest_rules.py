@@ -1,4 +1,4 @@
-"""Other rules are replayed over recorded runs: what a pipeline with them would have said."""
+"""Other rules are replayed over recorded runs: the verdicts that a pipeline would have had."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A command is carried out, whichever worker dies or reads the run meanwhile."""
+"""A command is carried out, also if any worker dies or reads the run meanwhile."""
 
 from typing import Final
 

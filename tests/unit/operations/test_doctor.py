@@ -1,4 +1,4 @@
-"""Doctor over a whole app: its parts, endpoints and timers, and what is wrong there on purpose."""
+"""Doctor over a whole app: its parts, endpoints and timers, and planted errors."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Pages of the list of runs: what is in them, where the next begins, and what they cost."""
+"""Pages of the list of runs: their content, their cursors, and their cost."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The state of a pipeline, what an operator may change, and the inputs of its next run."""
+"""The state of a pipeline, the commands of an operator, and the inputs of its next run."""
 
 from typing import Any
 

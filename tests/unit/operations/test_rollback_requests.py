@@ -1,4 +1,4 @@
-"""Which model a rollback brings back, and what its request leaves in the ledger."""
+"""Which model a rollback brings back, and the records of its request."""
 
 from typing import Any
 

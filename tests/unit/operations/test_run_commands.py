@@ -243,7 +243,7 @@ def test_a_delivery_counts_as_it_is_when_its_roll_out_is_retried() -> None:
     parked = Phase.PARKED
     assert outcomes_of(
         Desk(),
-        (Phase.PROMOTED, Phase.FAILED),  # it is done, whatever became of the run since
+        (Phase.PROMOTED, Phase.FAILED),  # it is done, with any later end of the run
         (None, Phase.PARKED),
         (parked, None),
         (parked, Phase.PROMOTED),

@@ -1,4 +1,4 @@
-"""All hosts go by the storage's time, however wrong their own clocks are."""
+"""All hosts use the storage's time, even if their own clocks are wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A part of what `make prove` measures of comparisons on the same rows, with fewer trials."""
+"""The measurements of comparisons on the same rows by `make prove`, with fewer trials."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Mutants: which small changes are made, in which order tests see them, and what is reported."""
+"""Mutants: which small changes are made, in which order tests run, and the report."""
 
 import gc
 import io
@@ -236,7 +236,7 @@ def test_what_is_listed_is_a_mutant_of_today_and_has_a_reason() -> None:
 
 
 def shown(missed: int, tries: int) -> int:
-    """Return how the command ends when `missed` unlisted mutants of so many are not found."""
+    """Return the exit code of the command when `missed` of the unlisted mutants are not found."""
     mutant = mutants_of("module.py", "x = 5", ENUMS)[0]
     return _show([mutant] * tries, [mutant] * missed, Console(file=io.StringIO()))
 

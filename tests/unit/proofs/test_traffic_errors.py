@@ -1,4 +1,4 @@
-"""A part of what `make prove` measures of steps whose errors are compared, with fewer roll-outs."""
+"""The measurements of `max_error_increase` by `make prove`, with fewer trials."""
 
 from dataclasses import replace
 

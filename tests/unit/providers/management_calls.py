@@ -1,4 +1,4 @@
-"""Calls of the management API of a Classic web service, and what it answers."""
+"""Calls of the management API of a Classic web service, and its answers."""
 
 from collections.abc import Callable
 from typing import Any

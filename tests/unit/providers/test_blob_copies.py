@@ -1,4 +1,4 @@
-"""Copies of models that lie elsewhere: begun once, waited for, and begun again when they failed."""
+"""Copies of models from other storage: started once, and started again after a failure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Opened(Blob):
     """The clients that are made without the account's credential, and what they are for."""
 
     made: list[tuple[str, ...]] = field(default_factory=list)
-    refuses: int = 0  #: the status of a check with a signature alone
+    refuses: int = 0  #: the status of a check with only a signature
 
     def start_copy_from_url(self, source: str, **_: Any) -> None:
         self.conditions.append(source)

@@ -1,6 +1,6 @@
 """Requests of the ledger's documents to the storage, and errors for its refusals.
 
-What a real server does is tested in tests/contract; here it answers what one rarely does.
+A real server is tested in tests/contract; here are its rare answers.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Each setting and right of a storage account that is wrong on purpose, and what doctor says."""
+"""Each wrong setting and right of a storage account, and doctor's line about it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

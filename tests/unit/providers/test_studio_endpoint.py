@@ -1,4 +1,4 @@
-"""A classic endpoint: what is sent to update or refresh it, and what is read back."""
+"""A classic endpoint: the requests that update or refresh it, and the answers."""
 
 import pytest
 

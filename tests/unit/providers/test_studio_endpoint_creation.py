@@ -1,4 +1,4 @@
-"""When a classic endpoint is created, and what is said of a missing one."""
+"""When a classic endpoint is created, and the error for a missing one."""
 
 import pytest
 

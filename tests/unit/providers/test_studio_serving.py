@@ -1,4 +1,4 @@
-"""Studio's endpoints hold one model: one step, no candidate beside what serves."""
+"""Studio's endpoints hold one model: one step, and no candidate next to the live model."""
 
 import pytest
 

@@ -62,7 +62,7 @@ def submitted(known: dict[str, Any]) -> tuple[str, Any]:
 
 
 def plain(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a body without what its forms may differ in: nulls, and the leading slash."""
+    """Return a body without the differences of its forms: nulls, and the leading slash."""
     kept: dict[str, Any] = {}
     for name, value in body.items():
         if isinstance(value, dict):

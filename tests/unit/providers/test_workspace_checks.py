@@ -1,4 +1,4 @@
-"""Each thing that is wrong with a workspace on purpose, and what doctor says."""
+"""Each wrong part of a workspace, and doctor's line about it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -168,7 +168,7 @@ def test_a_deployment_with_traffic_that_failed_is_told(workspace: Workspace) -> 
 
 
 def _echo(value: Any, words: str) -> Any:
-    """Return an answer each text of which repeats something, beside what it says or instead."""
+    """Return an answer in which each text also repeats something, or only that."""
     if isinstance(value, dict):
         return {name: _echo(one, words) for name, one in value.items()} | {words: words}
     if isinstance(value, list):

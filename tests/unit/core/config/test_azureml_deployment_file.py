@@ -1,4 +1,4 @@
-"""The template of deployments: what is refused with what to do instead, and what is sent of it."""
+"""The deployment file: its refusals with advice, and the request that is made of it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A job file: what Relearn can send of it, and what it refuses with what to do instead."""
+"""A job file: the members that Relearn sends, and its refusals with advice."""
 
 from typing import Any
 

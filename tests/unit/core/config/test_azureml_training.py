@@ -1,4 +1,4 @@
-"""The configuration of `training.kind: azureml`, and what is refused with what to do instead."""
+"""The configuration of `training.kind: azureml`, and its refusals with advice."""
 
 from datetime import timedelta
 from typing import Any

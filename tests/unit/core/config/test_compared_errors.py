@@ -1,4 +1,4 @@
-"""`max_error_increase` in the pipelines file: what it needs, and which times are said ahead."""
+"""`max_error_increase` in the pipelines file: the fields that it needs, and the expected times."""
 
 import re
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_hint_says_that_a_step_may_pass_before_more_errors_would_show() -> Non
     assert "until 100 requests were measured" in str(late)
 
 
-#: Rates of errors beside the candidate and of it, in the order of the documented columns.
+#: Error rates of the others and of the candidate, in the order of the documented columns.
 RATES = ((0.01, 0.05), (0.01, 0.02), (0.001, 0.005))
 
 

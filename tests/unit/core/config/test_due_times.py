@@ -1,4 +1,4 @@
-"""Which due times are to be started: after what is done, with a delay, and those of before."""
+"""Which due times are to be started: after the last one, with a delay, and missed ones."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each kind of training and endpoint says of itself is declared once, for all kinds."""
+"""The properties of each kind of training and endpoint are declared once, for all kinds."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.unit.samples import MODEL, MODEL_BLOB
 
 
 def members(kind: type[Any]) -> set[str]:
-    """Return the names that a class has beside its keys in the file and what pydantic gives it."""
+    """Return the names of a class other than its fields in the file and those of pydantic."""
     return {name for name in dir(kind) if not name.startswith("_")} - set(kind.model_fields)
 
 

@@ -128,7 +128,7 @@ def days(start: datetime, step: int) -> Iterator[datetime]:
 
 
 def walked(text: str, start: datetime, step: int) -> datetime | None:
-    """Return the next or newest due time by what the schedule means, day by day."""
+    """Return the next or newest due time by the meaning of the schedule, day by day."""
     meaning, clock = {**ALL, **MEANING[text]}, (start.hour, start.minute, start.second)
     for day in days(start, step):
         fits = day.day in meaning["d"] and day.month in meaning["mo"]  # type: ignore[operator]

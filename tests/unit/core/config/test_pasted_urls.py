@@ -1,4 +1,4 @@
-"""Each form of a pasted URL is distinguished; only what can mean one thing is corrected."""
+"""Each form of a pasted URL is distinguished; only one with a single meaning is corrected."""
 
 from collections.abc import Callable
 

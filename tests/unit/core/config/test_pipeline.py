@@ -1,4 +1,4 @@
-"""One pipeline as it is configured: what it refuses, and what its parts mean together."""
+"""The configuration of one pipeline: its refusals, and the meaning of its parts together."""
 
 from typing import Any
 

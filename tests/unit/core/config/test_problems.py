@@ -1,4 +1,4 @@
-"""A mistake has a path, a message and advice of their own, however they read together."""
+"""A problem has a path, a message and advice, each in a field of its own."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Schedules in words, what they wait for, and their next windows."""
+"""The description of a schedule in words, and its next windows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two URLs of one endpoint are one endpoint, whatever their hosts; what is unclear is refused."""
+"""Two URLs of one endpoint, with any hosts, are one endpoint; unclear ones are refused."""
 
 from itertools import combinations
 from typing import Any

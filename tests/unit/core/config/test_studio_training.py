@@ -1,4 +1,4 @@
-"""The training of a pipeline: its inputs, and what it refuses."""
+"""The Studio training of a pipeline: its inputs, and its refusals."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Times of windows in the texts of a pipeline: where they may be, and what they become."""
+"""Times of windows in the texts of a pipeline: where they are allowed, and their values."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The scores for rows are read out of what servers of models answer."""
+"""The scores for rows are read from the answers of model servers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The paired bootstrap of F1, RMSE and R2: against SciPy's, from its seed, whatever the order."""
+"""The paired bootstrap of F1, RMSE and R2: equal to SciPy's, and the same for any order of rows."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Statistics of rows whose answers others published: the numbers are theirs."""
+"""Statistics of published data sets are equal to the published results."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_the_sleepers_of_student() -> None:
 
 def test_two_surveys_are_compared_as_shares_of_the_same_persons() -> None:
     # A. Agresti, Categorical Data Analysis (1990), two surveys of the same 1,600 persons: 794
-    # approved both times, 150 the first time alone, 86 the second time alone, 570 never.
+    # approved both times, 150 only the first time, 86 only the second time, 570 never.
     counts = (794, 150, 86, 570)
     labels = np.arange(sum(counts)) % 2
     ours, theirs = (

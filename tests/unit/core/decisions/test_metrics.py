@@ -259,7 +259,7 @@ def test_a_fixed_bound_needs_the_scores_of_the_candidate_alone() -> None:
     [(7.0, "is below the threshold 7"), (-7.0, "is at least the threshold -7")],
 )
 def test_a_threshold_beyond_all_scores_is_named(name: str, threshold: float, where: str) -> None:
-    """Models with the same answer for every row are no proof that they are equal."""
+    """Models with the same answer for every row need not be equal."""
     rows = of_classes(300)
     found = compared(named(name, threshold=threshold, cost=COST), rows, level=0.9, seed="a")
     assert isinstance(found, NotComparable)
@@ -270,7 +270,7 @@ def test_a_threshold_beyond_all_scores_is_named(name: str, threshold: float, whe
 
 
 def test_f1_is_compared_for_a_hundred_classes_at_most() -> None:
-    """A column of texts that are no classes would take hours."""
+    """A column of texts that are not classes would take hours."""
     classes = [f"{at:03}" for at in range(101)]
     rows = of_answers(4000, classes)
     found = compared(named("F1 macro"), rows, level=0.9, seed="a")

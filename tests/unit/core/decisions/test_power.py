@@ -1,4 +1,4 @@
-"""How many rows are needed and what is noise, against drawing them."""
+"""The needed number of rows, and the noise, compared with draws."""
 
 import math
 from collections.abc import Callable

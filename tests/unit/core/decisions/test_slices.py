@@ -1,4 +1,4 @@
-"""Slices: Holm's procedure against its definition, and what a worse slice does."""
+"""Slices: Holm's procedure compared with its definition, and the effect of a worse slice."""
 
 from dataclasses import replace
 from itertools import combinations

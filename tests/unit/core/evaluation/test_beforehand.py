@@ -1,4 +1,4 @@
-"""What is said of a gate before a run: how often its rules will be unsure, and what is noise."""
+"""The forecast for a gate before a run: how often its rules will be unsure, and the noise."""
 
 import re
 from typing import Any

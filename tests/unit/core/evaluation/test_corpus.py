@@ -1,4 +1,4 @@
-"""A corpus of evaluation files as tools and people write them, with what is read of each.
+"""A corpus of evaluation files as tools and people write them, with the expected values of each.
 
 `expected.json` has for each file: what it is about, the row that is asked for, and either what the
 row holds (labels, metrics, what no rule can use, what names find, what a rule says) or the

@@ -1,4 +1,4 @@
-"""A verdict as a forest plot: what is in it, where, and what is never in it."""
+"""A verdict as a forest plot: its texts and their places, and no secret or row in it."""
 
 import xml.etree.ElementTree as ET
 from itertools import pairwise

@@ -101,7 +101,7 @@ LIKELY = st.text('AUC,"\t\r\n 0.9eE+-{}[]:\\∞\x00metricsNaN', max_size=60).map
 
 
 def read_or_refused(content: bytes, name: str) -> tuple[Row, ...] | str:
-    """Return the rows, or the message of a ValueError that is no other error in disguise."""
+    """Return the rows, or the message of a ValueError, but of no subclass."""
     try:
         return read_evaluation(content, name)
     except ValueError as error:

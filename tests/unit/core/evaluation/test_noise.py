@@ -1,4 +1,4 @@
-"""Numbers of different rows: how far those of two equal models are apart, and where they count."""
+"""Metrics of different rows: the noise between two equal models, and where it is used."""
 
 from typing import Any
 

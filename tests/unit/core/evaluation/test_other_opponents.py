@@ -1,4 +1,4 @@
-"""Verdicts on models that were compared with others than serve, or are pinned, by now."""
+"""Verdicts on models that were compared with models that are not live, or not pinned, any more."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Evaluations as tables: what is read, and what is refused."""
+"""Evaluations as tables: the values that are read, and the refusals."""
 
 import math
 

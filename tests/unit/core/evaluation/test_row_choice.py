@@ -63,7 +63,7 @@ def test_a_number_is_chosen_as_it_is_written_or_by_its_value() -> None:
     assert choose_row(rows, {"Trees": "infinity"}) is rows[1]
     with pytest.raises(ValueError, match="no row fits"):
         choose_row(rows, {"Trees": "8"})
-    bare = Row({}, {"Trees": 8.0})  # as a record has it, without what was written
+    bare = Row({}, {"Trees": 8.0})  # as a record has it, without the text of the file
     assert choose_row([bare], {"Trees": "8.0"}) is bare
 
 

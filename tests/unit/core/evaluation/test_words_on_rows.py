@@ -1,4 +1,4 @@
-"""What a verdict says of a comparison on the same rows, as a reader without its record takes it."""
+"""The text of a verdict on a comparison on the same rows, for a reader without its record."""
 
 import re
 from decimal import Decimal

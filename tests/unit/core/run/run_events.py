@@ -1,4 +1,4 @@
-"""Runs to which events happen."""
+"""Applies events to runs."""
 
 from shared.core.run.record import (
     Delivery,

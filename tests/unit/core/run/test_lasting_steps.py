@@ -1,4 +1,4 @@
-"""Steps of a promotion that last: their clock, and what an operator can do about them."""
+"""Steps of a promotion that last: their clock, and the commands of an operator."""
 
 from datetime import timedelta
 from typing import Any

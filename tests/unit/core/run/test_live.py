@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with: the one that serves, whoever gave it the requests."""
+"""Which model a candidate is compared with: the one that serves, by Relearn's doing or not."""
 
 import pytest
 

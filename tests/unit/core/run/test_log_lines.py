@@ -1,4 +1,4 @@
-"""A line with an id is read back as it was meant, whatever a customer's name holds."""
+"""The ids of a log line are read back unchanged, for any name of a customer."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A run's way through its promotion and its rollback."""
+"""The phases of a run in its promotion and its rollback."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The steps of a promotion at an endpoint with a traffic map, and what a rollback restores."""
+"""The steps of a promotion at an endpoint with a traffic map, and those of its rollback."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A record gives its verdict again, and says enough for some other rules."""
+"""The verdict of a record can be computed again, and that of some other rules."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

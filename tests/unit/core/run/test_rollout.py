@@ -29,7 +29,7 @@ def rolling(first: int = 1, then: int = 1, names: tuple[str, ...] = NAMES, **cha
 
 
 def moved(shape: Run, **outcomes: Phase | None) -> Run:
-    """Return the roll-out with what is due begun, and these endpoints done."""
+    """Return the roll-out in which all due deliveries have begun, and these endpoints are done."""
     begun = (*shape.deliveries, *next_deliveries(shape))
     deliveries = tuple(
         one.model_copy(update={"outcome": outcomes.get(one.endpoint, one.outcome)}) for one in begun

@@ -1,4 +1,4 @@
-"""Runs whose models are unsure: asked about, promoted, rejected, or waiting for the next run."""
+"""Runs with unsure verdicts: they ask, promote, reject, or wait for the next run."""
 
 from datetime import timedelta
 from typing import Any

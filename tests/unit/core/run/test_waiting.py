@@ -88,7 +88,7 @@ def test_every_phase_shows_the_last_error_and_the_next_try(phase: Phase) -> None
 def test_every_phase_shows_when_the_lease_of_a_silent_worker_ends(phase: Phase) -> None:
     held = waits_of(status(phase, claim="w1", step_failure=step_failure()), LEASE_ENDS)
     assert held is not None
-    assert held.lease_ends == held.next_try == LEASE_ENDS  # whatever is due: it cannot be sooner
+    assert held.lease_ends == held.next_try == LEASE_ENDS  # for any due step: it cannot be sooner
     assert LEASE_ENDS.isoformat(timespec="seconds") in held.line
     free = waits_of(status(phase), LEASE_ENDS)
     assert free is not None

@@ -1,4 +1,4 @@
-"""The rule that errors are compared with those beside it: what holds, passes or ends a step."""
+"""The rule `max_error_increase`: when a step holds, passes or is worse."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

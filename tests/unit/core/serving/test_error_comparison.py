@@ -1,4 +1,4 @@
-"""The errors of a candidate beside those of others: what counts, and what is said of it."""
+"""The comparison of a candidate's errors with those of others: the counts, and the texts."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Traffic maps: a share is taken from the others in their proportions, and all is 100 again."""
+"""Traffic maps: a share is taken from the others in proportion, and the sum is 100 again."""
 
 from math import ceil
 
@@ -43,7 +43,7 @@ def test_a_map_that_gives_a_share_is_whole_and_gives_exactly_that(
 def test_steps_leave_no_trace_in_the_shares_of_the_last_one(
     traffic: TrafficMap, before: list[int], last: int
 ) -> None:
-    """Rounding does not add up: each step is taken from what was ahead of the first one."""
+    """Rounding does not add up: each step is computed from the traffic before the first one."""
     steps = [traffic.giving(NEW, share) for share in (*before, last)]
     assert steps[-1] == traffic.giving(NEW, last)
 

@@ -1,4 +1,4 @@
-"""What the requests of a step showed: what the service measured, without this app's own probes."""
+"""The evidence of a step: the measurements of the service, without this app's own probes."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The rules about requests: what is asked for, and what the answers say of a step."""
+"""The rules about requests: the metrics that are queried, and the verdict on a step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -190,7 +190,7 @@ class Bench:
         return made
 
     def shift(self, share: int = 10, mirror: int = 0, **known: Any) -> Shift:
-        """Return the shift of a staged candidate, away from what serves."""
+        """Return the shift to a staged candidate, away from the live deployment."""
         candidate = self.staged(**known)
         before = TrafficMap.of({"blue": 100})
         wanted = before.giving(candidate.name, share, mirror)

@@ -1,4 +1,4 @@
-"""Why deployments fail, what follows from each code, what they wrote, and what is tried again."""
+"""Failed deployments: the meaning of each code, their logs, and which are tried again."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""What the monitor says of requests, and what it does not say."""
+"""The metrics of Azure Monitor about requests, and missing ones."""
 
 import json
 from datetime import UTC, datetime, timedelta

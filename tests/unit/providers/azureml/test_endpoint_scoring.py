@@ -1,4 +1,4 @@
-"""Probe rows at an endpoint: what is sent, what each status says, and answers of any form."""
+"""Probe rows at an endpoint: the request, the meaning of each status, and answers of any form."""
 
 import json
 import logging

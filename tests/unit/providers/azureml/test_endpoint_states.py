@@ -1,4 +1,4 @@
-"""Endpoints and candidates: made, staged, read, discarded, whatever the answers look like."""
+"""Endpoints and candidates: made, staged, read, discarded, with answers of any form."""
 
 from datetime import timedelta
 from typing import Any

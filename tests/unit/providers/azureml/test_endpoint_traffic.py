@@ -1,4 +1,4 @@
-"""Shares of an endpoint's requests: what is read before a PUT, what is sent, and what never is."""
+"""Shifts of an endpoint's traffic: reads before a PUT, its body, and forbidden requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Errors sorted by what may be done next; datastores; tokens of other clouds."""
+"""Errors sorted by the possible next steps; datastores; tokens of other clouds."""
 
 from datetime import timedelta
 from typing import Any
@@ -82,7 +82,7 @@ def test_what_support_asks_for_is_logged(caplog: pytest.LogCaptureFixture) -> No
     for write in (False, True):
         sorted_error(Answer(404, headers, answer.body), "look", write=write)
     levels = [record.levelname for record in caplog.records]
-    assert levels == ["WARNING", "INFO", "WARNING"]  # to find nothing is no warning
+    assert levels == ["WARNING", "INFO", "WARNING"]  # an empty result is not a warning
 
 
 @pytest.mark.parametrize("code", ["InvalidApiVersionParameter", "NoRegisteredProviderFound"])

@@ -1,4 +1,4 @@
-"""The factory makes the service of a workspace, and one process shares what it knows of it."""
+"""The factory makes the service of a workspace, and one process shares its cached data."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Answers that a workspace should not give, and what others did to its jobs and blobs."""
+"""Wrong answers of a workspace, and changes of its jobs and blobs by others."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a job is named, sent and adopted: one name is one job at most."""
+"""The name of a job, its start, and its adoption: one name is one job at most."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a job is said to be: statuses, orphans, failures, steps that were not run again, cancel."""
+"""The state of a job: statuses, orphans, failures, reused steps, and cancellation."""
 
 from datetime import timedelta
 from typing import Any
