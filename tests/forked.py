@@ -1,4 +1,4 @@
-"""Has the servers of some tests forked: dozens are started, and most of a start is imports.
+"""Starts the servers of some tests as forks: there are dozens, and most of a start is imports.
 
 How users start them is tested by the demo, by `make run` and in tests/local/host.
 """

@@ -81,7 +81,7 @@ def relearn(folder: Path, capsys: pytest.CaptureFixture[str]) -> Relearn:
         said = capsys.readouterr()
         assert "Traceback" not in f"{said.out}{said.err}"
         assert SECRET not in f"{said.out}{said.err}"
-        assert "\x1b" not in f"{said.out}{said.err}", "colours are for terminals alone"
+        assert "\x1b" not in f"{said.out}{said.err}", "colours are only for terminals"
         return Said(code, said.out, said.err)
 
     return run

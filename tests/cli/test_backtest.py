@@ -1,4 +1,4 @@
-"""`relearn backtest`: a gate of a file, replayed by an app page after page."""
+"""`relearn backtest`: the app replays the gate of a file over its recorded runs, page by page."""
 
 import json
 import re

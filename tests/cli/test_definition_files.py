@@ -1,4 +1,4 @@
-"""The files that an import reads: which are left out, and which are refused."""
+"""Which files an import reads, leaves out or refuses."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`relearn doctor`: from here by the settings, and over HTTP with a function key."""
+"""`relearn doctor`: on this machine with its settings, and over HTTP with a function key."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""`relearn import-adf`: what is read, what is written, and what is said."""
+"""`relearn import-adf`: the files that it reads and writes, and its output."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`relearn upload`: to the local storage alone, under a name that a pipeline takes."""
+"""`relearn upload`: only to the local storage, with a name that a pipeline takes."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The provider of endpoints against the stand-in, in each way that a workspace may behave."""
+"""The provider of endpoints against the stand-in, with each behaviour that a workspace may have."""
 
 from collections.abc import Callable
 from datetime import timedelta

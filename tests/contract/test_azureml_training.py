@@ -1,4 +1,4 @@
-"""The provider of training against the stand-in, however its answers are spelled."""
+"""The provider of training against the stand-in, with each spelling of its answers."""
 
 from datetime import timedelta
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The full listing over a real storage server, as far as that can show what it is for."""
+"""The full listing over a real storage server, which cannot store a blob with an old time."""
 
 import uuid
 from collections.abc import Iterator

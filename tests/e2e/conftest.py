@@ -1,4 +1,4 @@
-"""The real thing: storage server, stand-in over HTTP, and the app in its host."""
+"""A storage server, a stand-in over HTTP, and the app in its host, as real processes."""
 
 from collections.abc import Iterator
 

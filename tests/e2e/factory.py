@@ -1,4 +1,4 @@
-"""A factory of the documented walk-through, several times over, its imports, and the services.
+"""Copies of the documented Data Factory walk-through, their imports, and the services.
 
 The definitions are the samples of the walk-through. Their ids are those of the stand-in, and each
 factory has names of its own, so that one import makes one pipelines file of them.

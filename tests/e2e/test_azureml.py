@@ -1,4 +1,4 @@
-"""From new data to a registered model of Azure Machine Learning, through everything that is real.
+"""From new data to a registered model of Azure Machine Learning, over real processes.
 
 Kills of the host at each call: `proofs/azureml_kills.py`.
 """

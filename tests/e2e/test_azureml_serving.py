@@ -1,6 +1,6 @@
-"""New data to a model that goes live step by step; all is real but the models.
+"""From new data to a model that goes live step by step, over real processes; models are made up.
 
-A host that dies while a step lasts goes on with it, and what an operator changes meanwhile stays.
+A host that is killed during a step continues it, and an operator's change meanwhile stays.
 Kills at each call: `proofs/azureml_kills.py`; with models in containers of their own: `make demo`.
 """
 

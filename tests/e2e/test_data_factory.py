@@ -46,7 +46,7 @@ EVERYTHING: Final = labelled(1)
 
 @dataclass
 class Scene:
-    """The services, the app with what was imported, and when the late window is due."""
+    """The services, the app with the imported file, and when the late window is due."""
 
     served: Services
     trainer: WatchedTrainer
@@ -69,7 +69,7 @@ class Scene:
         return sorted(found, key=lambda run: str(run["opened_at"]))
 
     def ended(self, pipeline: str, count: int) -> list[dict[str, Any]]:
-        """Return the runs of a pipeline once so many of them are over."""
+        """Return the runs of a pipeline once a number of them are over."""
 
         def over() -> list[dict[str, Any]]:
             runs = self.runs(pipeline)

@@ -1,4 +1,4 @@
-"""The demo does what it shows, and leaves nothing running, however it ends."""
+"""The demo's output is true, and it leaves no process behind, also after an error or Ctrl-C."""
 
 import signal
 import subprocess

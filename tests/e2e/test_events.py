@@ -16,7 +16,7 @@ NAME = "breast-cancer/new data #1 + 50%.csv"
 
 
 class QueueStage(AppStage):
-    """Events come by the queue alone, and no service answers: a run is opened, and waits."""
+    """Events come only by the queue, and no service answers: a run is opened, and waits."""
 
     secrets: Sequence[str] = (ACCOUNT_KEY,)
 

@@ -1,4 +1,4 @@
-"""Killed in the middle of a call and started again: still one started job, and it goes live.
+"""A host is killed in a call and started again: there is one started job, and its model goes live.
 
 Kills at every other call, before and after its effect: `proofs/host_kills.py`, and its short form.
 """

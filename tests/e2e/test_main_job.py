@@ -1,4 +1,4 @@
-"""From new data to a better model behind the endpoint, through everything that is real."""
+"""From new data to a better model behind the endpoint, over real processes."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Several endpoints, many customers, a gate with approval, and a rollback by an operator."""
+"""Roll-outs, many customers, a gate with approval, and an operator's rollback, on a real host."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A New web service by managed identity, its jobs' results left at its own storage: all real."""
+"""A New web service by managed identity, whose jobs store results in its own storage."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Short forms of the proofs by kills: one point of the way, and every promise holds."""
+"""Short forms of the proofs that kill hosts: one kill point each, and every promise holds."""
 
 from proofs import azureml_kills, host_kills
 from proofs.outcomes import Effort, Part

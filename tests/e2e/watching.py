@@ -1,4 +1,4 @@
-"""Watches runs of the real thing until they are where a test wants them."""
+"""Waits until runs of a real host have reached a state."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The `Http` port straight into the stand-in of Azure ML v2: the real provider, no sockets."""
+"""The `Http` port over the stand-in for Azure ML v2 in memory, for the real provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

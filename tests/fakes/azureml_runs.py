@@ -1,4 +1,4 @@
-"""A world that trains in a workspace of Azure Machine Learning, by the app's own provider."""
+"""A world that trains in a workspace of Azure Machine Learning, with the app's own provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A world that trains and serves in a workspace of Azure Machine Learning, by the app itself."""
+"""A world that trains and serves in a workspace of Azure ML, with the app's providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ def with_endpoint(
     Args:
         known: the usual pipeline.
         changes: laid over it, as in other worlds.
-        traffic: `traffic` of the endpoint, beside steps of 10, 50 and 100.
+        traffic: `traffic` of the endpoint, in addition to steps of 10, 50 and 100.
     """
     endpoint = {
         "kind": "azureml",

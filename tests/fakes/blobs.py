@@ -1,4 +1,4 @@
-"""The `Blobs` port in memory, over the same bytes that the stand-in's jobs read and write."""
+"""The `Blobs` port in memory, over the blobs that the stand-in's jobs read and write."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The `Documents` port in memory, with the one fault switch of the world."""
+"""The `Documents` port in memory; the world's faults apply to its calls."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,7 @@
-"""A service that repeats every secret that it got or reported, wherever an answer has room.
+"""A service that repeats every secret that it got or reported, in each part of its answers.
 
-Where that is, is read off the answers that the stand-in gives: each member of each answer, its
-name, each header, and errors of each kind beside.
+The parts are found in the answers of the stand-in: each member of each answer, its name, each
+header, and also errors of each kind.
 """
 
 import base64

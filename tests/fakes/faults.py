@@ -1,4 +1,4 @@
-"""One numbered list of effects, and what goes wrong at each."""
+"""One numbered list of effects, and the faults that are applied to them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Numbers that follow each other, and go on from where they are in a copy."""
+"""A counter that continues in a copy from its present number."""
 
 from itertools import count
 

@@ -1,6 +1,6 @@
-"""What many worlds read alike: a pipeline of the file, and a run of the ledger.
+"""Caches values that many worlds read: a pipeline of the file, and a run of the ledger.
 
-Both are frozen, so those who read the same share one value.
+Both are frozen, so all who read the same text can share one value.
 """
 
 import json

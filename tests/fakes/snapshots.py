@@ -1,7 +1,7 @@
 """Exact copies of worlds, with the worker in each and all that it has in its memory.
 
-A trial of a fault is the way without it up to there: so that way is gone once, and each trial goes
-on from a copy. Values that never change are shared between copies.
+A trial of a fault is the same as one without it up to the fault. So the common part is run once,
+and each trial continues from a copy. Values that never change are shared between copies.
 """
 
 import io
@@ -75,7 +75,7 @@ class _Reader(pickle.Unpickler):
 
 
 class _Writer(pickle.Pickler):
-    """Writes functions with what they have enclosed, which is copied too."""
+    """Writes functions with their closures, which are copied too."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
@@ -83,7 +83,7 @@ class _Writer(pickle.Pickler):
         self._numbers: dict[int, int] = {}
 
     def persistent_id(self, one: Any) -> int | None:
-        """Return the number of what is shared."""
+        """Return the number of a shared value."""
         kind = type(one)
         if kind in _PLAIN:
             return None

@@ -1,4 +1,4 @@
-"""A storage account in memory that answers the SDK itself, and refuses as the real one does.
+"""A storage account in memory that answers requests of the SDK, with the real one's errors.
 
 Bodies and codes: Microsoft, "Common REST API error codes", and answers that users reported.
 """
@@ -52,7 +52,7 @@ Rule = Callable[[str, str], str | Exception | None]
 
 @dataclass
 class StorageAnswers(BaseAdapter):
-    """Answers each request: by the rule where it says a code, else as an account would."""
+    """Answers each request: with the code of the rule, if there is one, or as an account would."""
 
     rule: Rule = lambda _what, _path: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

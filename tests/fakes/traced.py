@@ -1,4 +1,4 @@
-"""The SDK of OpenTelemetry and its exporters, switched on for the app in this process."""
+"""Switches on the SDK of OpenTelemetry and its exporters for the app in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

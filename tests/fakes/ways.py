@@ -1,4 +1,4 @@
-"""Ways that worlds go, in moves, and trials of faults: each from a copy made just ahead of it."""
+"""Sequences of moves of a world, and trials of faults: each from a copy made before it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Way(Generic[W]):
 
 
 def once(move: Callable[[W], object]) -> "Callable[[Way[W]], bool]":
-    """Return a move that is made once, whatever comes of it."""
+    """Return a move that is made once, with any result."""
 
     def made(way: Way[W]) -> bool:
         way.world.survive(lambda: move(way.world))

@@ -1,4 +1,4 @@
-"""The `Http` port straight into the stand-in: the real clients, no sockets."""
+"""The `Http` port over the stand-in in memory, for the real clients."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One in-memory world: storage, ledger, the stand-in and the app's workers over them."""
+"""A world in memory: storage, ledger, a stand-in, and the app's workers over them."""
 
 import copy
 import copyreg
@@ -141,7 +141,7 @@ class World:
         return made
 
     def _new_id(self) -> str:
-        """Return the id of what the service makes next, in this world or in a copy of it."""
+        """Return the id of the service's next object, in this world or in a copy of it."""
         return f"{next(self._ids):032x}"
 
     def restart(self) -> None:

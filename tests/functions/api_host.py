@@ -1,4 +1,4 @@
-"""The HTTP functions behind a WSGI app, over a world with something in every phase."""
+"""The HTTP functions behind a WSGI app, over a world with a run in every phase."""
 
 import importlib
 import json

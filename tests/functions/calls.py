@@ -1,4 +1,4 @@
-"""Calls the HTTP functions as the host does, through their user functions."""
+"""Calls the HTTP functions as the host does."""
 
 import json
 from dataclasses import dataclass

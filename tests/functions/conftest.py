@@ -1,4 +1,4 @@
-"""The triggers over the in-memory world: what they ask for is the app, so that is swapped."""
+"""Replaces the app that the triggers use by one over a world in memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Lives of a whole app beside a service that repeats secrets, and everything it said meanwhile."""
+"""Runs a whole app with a service that repeats secrets, and keeps everything that it wrote."""
 
 import logging
 from collections.abc import Callable, Mapping

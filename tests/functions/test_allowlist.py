@@ -1,4 +1,4 @@
-"""Answers show the fields that their models name: a new field of a record stays inside."""
+"""Answers show only the fields that their models name: a new field of a record is not shown."""
 
 import json
 from dataclasses import fields, is_dataclass, replace

@@ -1,4 +1,4 @@
-"""With errors in the pipelines file nobody learns that there is nothing: it is 503, or said."""
+"""With errors in the pipelines file no answer says that something does not exist: it is a 503."""
 
 from typing import NoReturn
 

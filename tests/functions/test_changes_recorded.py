@@ -1,4 +1,4 @@
-"""The author and the reason of a change are recorded, or refused: nothing is ignored."""
+"""The author and the reason of a change are recorded or refused, and never ignored."""
 
 import json
 from typing import Any

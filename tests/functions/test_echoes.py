@@ -1,6 +1,6 @@
 """Every secret, repeated at sites of every answer, is in no record, log line or answer.
 
-All sites are tried by `make prove`; here every so many of each kind of world.
+`make prove` tries all sites; these tests try a part of them, with each kind of world.
 """
 
 import json

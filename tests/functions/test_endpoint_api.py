@@ -1,4 +1,4 @@
-"""Endpoints over HTTP: what serves, back to an earlier model, and on again."""
+"""Endpoints over HTTP: the model that serves, a rollback to an earlier one, and resume."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What keeps health from being ok is an alert of the poll, now and then, and no more often."""
+"""The poll raises an alert for each reason why health is not ok, at most once in an interval."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Manual runs over HTTP: what is answered, and what the world is like afterwards."""
+"""Manual runs over HTTP: the answers, and the state of the world afterwards."""
 
 import logging
 from collections.abc import Mapping

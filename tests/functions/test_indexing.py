@@ -1,4 +1,4 @@
-"""The host indexes the app's functions by the library alone; the worker check does it on 3.13."""
+"""The library of Azure Functions indexes the app; the worker check does the same on 3.13."""
 
 import json
 import os
@@ -46,7 +46,7 @@ ours = {name for name in askers if name.split(".")[0] in ("function_app", "funct
 print(json.dumps({"identity": sorted(ours), "modules": sorted(sys.modules)}))
 """
 
-# Each import of what reads settings is a first one, with these alone; all else stays.
+# Modules that read settings are imported again, with only these; all others stay.
 INDEX = """
 import importlib, os
 path, shown = os.environ["PATH"], []

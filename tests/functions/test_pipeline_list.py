@@ -19,7 +19,7 @@ from tests.unit.worlds import CountingDocuments
 
 
 def with_customers(count: int) -> tuple[World, CountingDocuments]:
-    """A world whose pipeline has had runs for so many customers."""
+    """A world whose pipeline has had runs for a number of customers."""
     changes = {"key": "{customer}", "data": {"blob": "{customer}/{name}.csv"}}
     world = World(config={"pipeline": changes})
     documents = CountingDocuments(world.clock, world.faults)

@@ -103,7 +103,7 @@ def test_a_cursor_of_nested_lists_is_refused_and_no_server_error(world: World, a
 
 
 def counted(count: int) -> tuple[World, CountingDocuments]:
-    """A world with so many finished runs, and its documents that count calls."""
+    """A world with a number of finished runs, and its documents that count calls."""
     world = World()
     documents = CountingDocuments(world.clock, world.faults)
     world.documents = documents

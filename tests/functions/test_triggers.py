@@ -1,4 +1,4 @@
-"""The blob, queue and timer triggers: what each does to the world, and what it refuses to do."""
+"""The blob, queue and timer triggers: the effects of each, and its refusals."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -239,7 +239,7 @@ def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
         FIRE[trigger]()
     of_blob = trigger.startswith("on_") and trigger != "on_workspace_events"
     lines = [one for one in caplog.messages if str(PROBLEMS[0]) in one]
-    assert len(lines) == (3 if of_blob else 1)  # a timer says it now and then alone
+    assert len(lines) == (3 if of_blob else 1)  # a timer says it only now and then
     assert "and 1 more" in lines[0]
     assert "restart" in lines[0]
     assert ("will be found within 25 minutes" in lines[0]) == of_blob
@@ -259,7 +259,7 @@ def test_a_pipeline_that_was_never_sound_opens_no_run_and_fails_no_trigger(
 def test_a_pipeline_with_an_error_has_its_runs_by_its_last_good_configuration(
     world: World, api: Api, serve: Serve
 ) -> None:
-    api.start()  # whatever it answers: the pipeline is known from now on
+    api.start()  # with any answer: the pipeline is known from now on
     poll_fires()
     serve(app_over(world, *PROBLEMS))
     world.upload()

@@ -1,4 +1,4 @@
-"""What operators see of windows: of a pipeline, in its preview, of a run, and in what is wrong."""
+"""Windows in the API: of a pipeline, in its preview, of a run, and in problems."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The worker check's own ways: finding CPython 3.13, saying so when there is none, counting."""
+"""The worker check itself: it finds CPython 3.13, reports if there is none, and counts."""
 
 from collections.abc import Mapping
 from io import StringIO

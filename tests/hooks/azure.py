@@ -1,7 +1,7 @@
-"""A stand-in of what the hooks call: Resource Manager, the function app, a storage account.
+"""A stand-in for the services that the hooks call: Resource Manager, the function app, storage.
 
-Time moves only when a hook waits. Every refusal repeats what it was sent, secrets included, as
-careless services do: so a hook that prints what it was told is found out.
+Time moves only when a hook waits. Every refusal repeats the request with its secrets, as careless
+services do: so a test finds a hook that prints an answer as it is.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Runs the hooks against the stand-in, and checks that nothing secret was printed."""
+"""Runs the hooks against the stand-in, and checks that no secret was printed."""
 
 import io
 import json
@@ -127,7 +127,7 @@ def served(azure: Azure, **more: str) -> Iterator[Site]:
 
 
 def working(**changed: Any) -> Azure:
-    """Return a stand-in of an app that works, as far as a test does not change it."""
+    """Return a stand-in for an app that works, which a test can change."""
     return Azure(**{"functions": dict(FUNCTIONS), **changed})
 
 

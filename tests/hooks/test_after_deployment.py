@@ -1,4 +1,4 @@
-"""What the hook after a deployment does where all is well, and how often it may be repeated."""
+"""The hook after a deployment: its steps without faults, and repetitions."""
 
 import json
 import re

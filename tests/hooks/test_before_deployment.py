@@ -1,4 +1,4 @@
-"""Ahead of a deployment the hook waits for fresh roles, by the clock of the service."""
+"""The hook before a deployment waits for fresh roles, by the clock of the service."""
 
 import pytest
 

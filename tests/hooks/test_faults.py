@@ -1,4 +1,4 @@
-"""What a hook does when a service is slow, refuses, or does not answer; nothing secret is shown.
+"""The hooks, when a service is slow, refuses, or does not answer; no secret is shown.
 
 `Site` checks after each run that no token, key or address of a webhook was printed.
 """
@@ -210,7 +210,7 @@ def test_every_page_of_a_list_is_read() -> None:
         site.azure.faults.append(("GET " + SITE, first))
         ran = site.after()
     assert ran.code == 0, ran.said
-    assert ran.waits == [5.0]  # for the event alone
+    assert ran.waits == [5.0]  # only for the event
 
 
 def test_an_unexpected_error_is_shown_without_what_it_holds() -> None:

@@ -1,4 +1,4 @@
-"""The event through the data container: seen, lost, not possible; its blob never stays."""
+"""The event through the data container is seen, lost or impossible; its blob is always deleted."""
 
 from collections.abc import Callable
 

@@ -130,7 +130,7 @@ def test_hooks_import_the_standard_library_alone() -> None:
             elif isinstance(node, ast.ImportFrom):
                 names.add((node.module or "").partition(".")[0])
     assert names - own <= sys.stdlib_module_names
-    assert not own & sys.stdlib_module_names  # they are found by their name alone
+    assert not own & sys.stdlib_module_names  # they are found only by their name
 
 
 def test_each_known_failure_that_is_named_is_explained() -> None:

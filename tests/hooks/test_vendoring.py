@@ -1,4 +1,4 @@
-"""Vendored packages: which are needed, which do not fit, and what the hook does about it."""
+"""Vendored packages: which are needed, which are refused, and the steps of the hook."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""Runs `relearn import-adf` over definitions, as people do, and reads what it wrote."""
+"""Runs `relearn import-adf` over definitions, and reads the files that it wrote."""
 
 import io
 import json

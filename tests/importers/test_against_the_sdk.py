@@ -1,4 +1,4 @@
-"""What the importer takes of version 2 is what Microsoft's own models read in the same files."""
+"""The importer reads the same values from files of version 2 as Microsoft's own models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Factory:
     imported: Imported
 
     def activities(self, pipeline: Any) -> Iterator[Any]:
-        """Yield the activities of a pipeline, or of whatever holds some."""
+        """Yield the activities of a pipeline, or of an activity that holds some."""
         for key in ("activities", "if_true_activities", "if_false_activities", "cases"):
             for activity in getattr(pipeline, key, None) or ():
                 if key != "cases":

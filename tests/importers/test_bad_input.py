@@ -1,4 +1,4 @@
-"""Bad input: what each kind of it gets in the report, by the command as people use it."""
+"""Bad input: the lines of the report for each kind, with the real command."""
 
 from pathlib import Path
 from typing import Final

@@ -1,6 +1,6 @@
-"""Walks definitions by itself, and says which elements a report has to name.
+"""Lists the elements of definitions that a report has to name.
 
-Nothing here is taken from the importer: what a test expects is found in the raw files.
+It uses nothing of the importer: the expected elements are found in the raw files.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Changes one name of a template by one letter, as a person does who mistypes it."""
+"""Changes one name of a template by one letter, as a typing error does."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ class Mutation:
 
 
 def mutations(texts: Mapping[str, str], seed: int, count: int) -> list[Mutation]:
-    """Return so many changes, each of another place."""
+    """Return a number of changes, each of another place."""
     chosen = random.Random(seed)  # noqa: S311 -- the same changes each time
     places = [
         (name, node)

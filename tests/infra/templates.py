@@ -1,4 +1,4 @@
-"""Small templates for tests, and what the check says of them."""
+"""Small templates for tests, and the messages of the check about them."""
 
 from pathlib import Path
 
@@ -53,9 +53,9 @@ resource read 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 
 def said(text: str, **others: str) -> list[str]:
-    """Return what is wrong with `infra/main.bicep`, and with modules beside it.
+    """Return the problems of `infra/main.bicep`, and of modules next to it.
 
-    What this project alone requires of resources is not checked.
+    This project's own rules for resources are not checked.
     """
     texts = {"infra/main.bicep": text, **{f"infra/{n}.bicep": one for n, one in others.items()}}
     program = templates(Path("/nowhere"), texts)

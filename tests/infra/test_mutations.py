@@ -1,4 +1,4 @@
-"""A reader of Bicep who mistypes one name is told so: at least 95 of 100 times."""
+"""The check finds at least 95 of 100 names of a template that are mistyped by one letter."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,7 +14,7 @@ SEED, COUNT, LEAST = 16, 100, 0.95
 def found(
     texts: Mapping[str, str], name: str, functions: frozenset[str], known: set[tuple[str, str]]
 ) -> bool:
-    """Whether something new is found wrong in a changed file, or in whatever uses it."""
+    """Whether a new problem is found in a changed file, or in a file that uses it."""
     program = templates(ROOT, texts)
     check_file(program.files[name])
     if _told(program.files[name].found) - known:

@@ -1,4 +1,4 @@
-"""Names within and between templates lead somewhere, and are known when they are needed."""
+"""Names within and between templates exist, and have a value when they are needed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What azd packs: everything that the app imports, with its packages, and nothing besides."""
+"""The package of azd has everything that the app imports, with its packages, and nothing else."""
 
 from pathlib import Path
 

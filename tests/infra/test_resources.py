@@ -1,4 +1,4 @@
-"""Whatever a type of resource does not take is found, with its line and the name that was meant."""
+"""Members that a type of resource does not have are found, with the line and the probable name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What checkov and zizmor say is judged: nothing that they could not read counts as right."""
+"""Findings of checkov and zizmor: a file that they could not read does not pass."""
 
 import json
 from pathlib import Path

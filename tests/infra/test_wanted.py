@@ -1,4 +1,4 @@
-"""A template that leaves out what keeps the deployment closed, or lets it work, is found."""
+"""A template without a member that the deployment needs, or that keeps it closed, is found."""
 
 from pathlib import Path
 

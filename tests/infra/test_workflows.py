@@ -1,4 +1,4 @@
-"""Workflows, Dependabot, the dev container and the tasks are valid and name what there is."""
+"""Workflows, Dependabot, the dev container and the tasks are valid, and the names in them exist."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_tests_run_on_every_supported_python() -> None:
     versions = [f"3.{minor}" for minor in range(int(supported[1]), int(supported[2]))]
     ci = jobs(ROOT / ".github/workflows/ci.yml")["test"]
     assert ci["strategy"]["matrix"]["python"] == versions
-    # The official worker is tried on 3.13, whichever Python runs the tests.
+    # The official worker is tried on 3.13, also if another Python runs the tests.
     assert ci["steps"][1]["with"]["python-version"].split()[0] == "3.13"
 
 

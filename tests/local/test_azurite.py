@@ -1,4 +1,4 @@
-"""Azurite starts on free ports, serves, and never outlives its starter."""
+"""Azurite starts on free ports, serves, and ends with its starter."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`make test` runs each test, and each once."""
+"""`make test` runs each test exactly once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is forked is a process as any other: it can be killed, and ends with its starter.
+"""A forked server is a process like any other: it can be killed, and ends with its starter.
 
 How servers are started by users is tested in tests/local/host/test_lifecycle.py.
 """
@@ -20,7 +20,7 @@ from tests.forked import servers_are_forked
 from tests.local.host.conftest import APP, ToyHost
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are used on Linux alone")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are used only on Linux")
 #: What is enough here, and imported quickly.
 FEW = ("local.host.__main__",)
 

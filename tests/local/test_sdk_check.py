@@ -1,4 +1,4 @@
-"""The check by Microsoft's client: what it is pinned to, and that it sees the stand-in alone."""
+"""The check by Microsoft's client: its pinned versions, and that it calls only the stand-in."""
 
 import ast
 import json

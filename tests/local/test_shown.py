@@ -1,4 +1,4 @@
-"""What `make run` and the demo show, and what they leave out."""
+"""The output of `make run` and of the demo, which has no secret."""
 
 from io import StringIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signals to stop: two come, at any moment and to any thread, and each program ends well."""
+"""Two signals to stop, at any moment and to any thread: each program ends cleanly."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""One storage server at a time has a folder, and it serves it where it did before."""
+"""A folder is used by one storage server at a time, and served on the same ports as before."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How packages get into an environment: by uv where it is beside the interpreter, else by pip."""
+"""Packages are installed into an environment by the uv next to the interpreter, or by pip."""
 
 import sys
 import threading

@@ -27,7 +27,7 @@ from shared.ledger.versions import VersionEntry
 from shared.version import VERSION
 
 FOLDER: Final = Path(__file__).parent
-#: What each record holds, by what its name begins with.
+#: The kind of each record, by the begin of its name.
 KINDS: Final[Mapping[str, type[RecordModel]]] = {
     "runs": Run,
     "versions": VersionEntry,

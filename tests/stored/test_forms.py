@@ -76,7 +76,7 @@ def drift_check(one: Fixture, ledger: Ledger) -> None:
     ledger.drift_checks.put(one.name.partition("/")[2], read(one), None)
 
 
-#: Records whose metadata, or names, are made of what they hold.
+#: Records whose metadata, or names, are made of their content.
 OWN_WAYS: Final = {
     "inbox": inbox,
     "existing": existing,

@@ -31,7 +31,7 @@ TESTS: Final = (
     *(f"tests/unit/{name}" for name in ("execution", "intake", "maintenance", "operations")),
     _WHOLE[0],
 )
-#: Records that differ in these alone have the same form: times, ids and digests.
+#: Records that differ only in these have the same form: times, ids and digests.
 _DIGITS: Final = b"0123456789abcdef"
 #: What is passed on the way from the app's own code to the documents.
 _BETWEEN: Final = ("/tests/fakes/", "/tests/unit/worlds.py", "/shared/ledger/", "/tests/stored/")

@@ -1,4 +1,4 @@
-"""What all sweeps need."""
+"""Fixtures of all sweeps."""
 
 import logging
 from collections.abc import Iterator

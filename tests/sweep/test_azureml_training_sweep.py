@@ -1,7 +1,7 @@
 """Every single fault from new data to a registered model of Azure Machine Learning.
 
 Promises: one run, one job for its one attempt (an orphan, which never began, is none), one
-registered version, whatever fails at the app, at the workspace, or between them.
+registered version, after each fault of the app, of the workspace, or of a call between them.
 """
 
 from collections.abc import Iterator
@@ -108,10 +108,10 @@ def test_one_job_and_one_version_after_any_single_fault_of_the_workspace(fault: 
     assert not failed, "\n".join(failed)
 
 
-#: One each of what the contract calls unknown, or warns of.
+#: One for each point that the contract calls unknown, or warns of.
 PERSONALITIES: Final[dict[str, dict[str, Any]]] = {
     "outputs are written elsewhere": {"explicit_uri_honoured": False},
-    "and their steps alone say where": {"explicit_uri_honoured": False, "outputs_at_parent": False},
+    "and only their steps say where": {"explicit_uri_honoured": False, "outputs_at_parent": False},
     "roles are late": {"roles_late": timedelta(minutes=20)},
     "every step is reused": {"reuse": "always"},
     "an identical PUT is refused": {"identical_job": "immutable"},

@@ -1,4 +1,4 @@
-"""Single faults on the way from data that arrives to its runs, under every way of waiting."""
+"""Single faults between data that arrives and its runs, for a burst, a queue and `max_parallel`."""
 
 from collections import Counter
 from datetime import timedelta
@@ -39,7 +39,7 @@ def _round(way: Way[Observed]) -> bool:
     return waits and way.tries < 31
 
 
-#: Two blobs arrive, one of them twice announced, and time passes, whatever goes wrong.
+#: Two blobs arrive, one of them is announced twice, and time passes, also after faults.
 MOVES: "Final[Moves[Observed]]" = (
     once(lambda world: _uploaded(world, "a.csv")),
     lambda way: _delivered(way, "a.csv"),

@@ -1,10 +1,10 @@
-"""Every single fault and pairs of faults on the way from data to live: no luck involved.
+"""Every single fault, and pairs of faults, from new data to a live model; nothing is random.
 
-`make test` walks one pair in 47, always the same ones; `make prove` walks them all.
+`make test` tries one pair in 47, always the same ones; `make prove` tries them all.
 
-Promises: one run, one started job, and the endpoint serves its model in the end, whatever is
-refused, lost, torn, late, duplicated, killed, slept through or done by a second worker inside
-a call.
+Promises: one run, one started job, and the endpoint serves its model in the end, after each fault:
+a call is refused, lost, torn, late or duplicated, or a worker is killed, sleeps, or meets a second
+worker inside a call.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Single faults while existing blobs are recorded, and while what appears is searched for."""
+"""Single faults while existing blobs are recorded, and while new ones are searched for."""
 
 from collections import Counter
 from collections.abc import Callable

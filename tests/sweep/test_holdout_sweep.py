@@ -1,6 +1,6 @@
 """Every single fault while the app scores a holdout: each row once, by both models, and a verdict.
 
-A fault between the file with the scores and the record of how far they are is among them.
+One of them is between the file with the scores and the record of the progress.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Single faults while several blobs of one second are trained and promoted side by side."""
+"""Single faults while several blobs of one second are trained and promoted at the same time."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.fakes.ways import Moves, Trials, Way, once
 from tests.unit.worlds import Observed
 
 NAMES = ("b.csv", "c.csv", "a.csv")
-#: One fault in so many is tried, in so many tests.
+#: One fault in this number is tried, in this number of tests.
 SHARE, PARTS = 5, 4
 
 

@@ -1,4 +1,4 @@
-"""Short, seeded forms of the proofs with random sequences, repeated events, faults and bugs."""
+"""Short forms of the proofs with random sequences, repeated events, faults and planted bugs."""
 
 import logging
 from collections.abc import Iterator

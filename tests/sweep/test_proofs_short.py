@@ -1,4 +1,4 @@
-"""Short, seeded forms of the proofs about HTTP and storage faults, hostile input, permissions."""
+"""Short forms of the proofs with HTTP and storage faults, hostile input, and permissions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Two hosts with different files, one of them inside each call of the other: no version twice."""
+"""Two hosts with different files, one running inside each call of the other: no version twice."""
 
 from collections import Counter
 from contextlib import suppress
@@ -25,7 +25,7 @@ FILES: Final[dict[str, dict[str, Any]]] = {
     "key": {"when_busy": "newest", "key": ["name"]},
     "pattern": {"when_busy": "newest", "data": {"blob": "{kind}-{name}.csv"}, "key": ["kind"]},
 }
-#: The effects by which hosts agree on what belongs to whom.
+#: The effects by which hosts agree on the owner of a version.
 CLAIMS: Final = (
     "create inbox",
     "create open",

@@ -1,4 +1,4 @@
-"""Every single fault on the way to an endpoint that holds several models: staged, shifted, live.
+"""Every single fault in a promotion at an endpoint that holds several models.
 
 Promises: one run, one job, one candidate; its requests come in steps, after it was scored without
 any; it serves all of them in the end; what served before is discarded a day later.
@@ -127,7 +127,7 @@ def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None
     assert trials().after_each(kind, problems) == []
 
 
-# A rollback after what served before was discarded: its deployment is made again
+# A rollback after the old deployment was discarded: it is made again
 
 
 @cache

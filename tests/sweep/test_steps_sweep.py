@@ -1,9 +1,9 @@
 """Single faults from a staged model to its last share, and from its first share to the rollback.
 
-Promises: no request of the app is one that it may never send, whatever fails at the app, at the
-workspace, or between them; one run ends with all requests at its model, or with all of them back.
-What fails for good is for an operator, whose one retry is enough. The rest of the faults, pairs of
-them and other workspaces are tried by the proofs (`make prove`).
+Promises, after each fault of the app, of the workspace, or of a call between them: no request of
+the app is forbidden; one run ends with all traffic at its model, or with the old traffic restored.
+A run that cannot continue is parked, and one retry of an operator is enough. The proofs
+(`make prove`) try all other faults, pairs of them, and other workspaces.
 """
 
 from collections.abc import Iterator
@@ -171,7 +171,7 @@ def test_no_request_is_unsafe_after_a_single_fault_of_the_workspace(way: str, fa
     assert not any(wrong.values()), wrong
 
 
-#: One each of what the contract calls unknown, or warns of.
+#: One for each point that the contract calls unknown, or warns of.
 PERSONALITIES: Final[dict[str, dict[str, Any]]] = {
     "an unready deployment is given traffic": {"traffic_to_unready": "accepted"},
     "and its update fails": {"traffic_to_unready": "operation_fails"},

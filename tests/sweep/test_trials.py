@@ -1,4 +1,4 @@
-"""A trial that goes on from a copy ends as one from the beginning does, to the last byte."""
+"""A trial that continues from a copy ends with the same bytes as one from the beginning."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,7 @@
-"""Single faults on the way from due times with windows to their runs: one for each window and key.
+"""Single faults between due times with windows and their runs: one for each window and key.
 
-Between the runs that are opened and the record that says so anything may fail, be lost or be
-late, the worker may die, another worker may do the same, or the clock may jump.
+Between the opening of the runs and the record of it, a call fails, is lost or is late, the worker
+dies, another worker does the same, or the clock jumps.
 """
 
 from functools import cache

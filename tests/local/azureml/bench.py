@@ -1,4 +1,4 @@
-"""A workspace on the bench: fake clock, blobs in memory; asked by its routes, or over HTTP."""
+"""A workspace for tests: fake clock, blobs in memory; called by its routes, or over HTTP."""
 
 import json
 from collections.abc import Callable

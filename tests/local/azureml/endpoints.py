@@ -1,4 +1,4 @@
-"""An endpoint on the bench: `census`, whose blue deployment serves `m/1`."""
+"""An endpoint for tests: `census`, whose deployment `blue` serves `m/1`."""
 
 import json
 from datetime import timedelta

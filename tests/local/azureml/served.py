@@ -1,4 +1,4 @@
-"""Whether deployments can really serve here."""
+"""Whether the inference server can be installed on this machine."""
 
 import os
 

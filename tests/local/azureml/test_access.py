@@ -1,4 +1,4 @@
-"""Tokens, roles and versions of the API; and the same answers spelled otherwise."""
+"""Tokens, roles and versions of the API, and other spellings of answers."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What is registered: components, code, datastores and models."""
+"""Registered assets: components, code, datastores and models."""
 
 from datetime import timedelta
 from typing import Any

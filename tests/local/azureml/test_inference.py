@@ -1,4 +1,4 @@
-"""Deployments that really serve: Microsoft's inference server runs what a workspace has.
+"""Deployments that really serve: Microsoft's inference server runs their scripts and models.
 
 One workspace serves every test; where the server cannot be installed nothing here is checked.
 """
@@ -235,7 +235,7 @@ def test_traffic_is_split_and_a_deleted_deployment_has_no_process(served: Served
     answers = [served.score({"data": [1]}) for _ in range(10)]
     who = [answer.headers["azureml-model-deployment"] for answer in answers]
     assert {"blue", "flow"} == set(who)
-    assert {answer.status for answer in answers} == {200, 424}  # a body for one of them alone
+    assert {answer.status for answer in answers} == {200, 424}  # a body that only one of them takes
     before = served.processes()
     served.service.hooks.set_traffic("census", {"blue": 100})
     assert served.ask("DELETE", "census/deployments/flow").status == 202

@@ -1,4 +1,4 @@
-"""What no request of the app may do is found, whoever else writes."""
+"""Forbidden requests of the app are found, also when other programs write."""
 
 from functools import partial
 

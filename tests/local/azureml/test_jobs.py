@@ -1,4 +1,4 @@
-"""Jobs: what is refused, and what a PUT of a name that exists does."""
+"""Jobs: refusals, and a PUT of a name that exists."""
 
 from datetime import timedelta
 from typing import Any

@@ -95,7 +95,7 @@ def test_requests_are_counted_by_deployment_and_status(bench: Bench) -> None:
     every = "deployment eq '*' and statusCode eq '*'"
     assert series(bench, where=every) == {("blue", "200"): [90.0], ("green", "200"): [10.0, 2.0]}
     assert series(bench, where=every, top="1") == {("blue", "200"): [90.0]}
-    # Without a filter an average is that of whatever was collapsed.
+    # Without a filter an average is that of all series that were collapsed.
     assert series(bench) == {(): [50.0, 2.0]}
     either = "deployment eq 'green' or deployment eq 'blue'"
     assert set(series(bench, where=either)) == {("blue",), ("green",)}

@@ -1,4 +1,4 @@
-"""Whatever is sent, the workspace answers: never by an error of its own."""
+"""The workspace answers every request, and never with an internal error."""
 
 import json
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Endpoints as scripts want them: other writers, failures, silence, and a control plane for it."""
+"""Endpoints under control of a test: changes by others, failures, no answers; also over HTTP."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The recorded requests, replayed: answers have what the recorded ones have."""
+"""The recorded requests, replayed: answers have the members of the recorded ones."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A running host over the toy app, and what its functions noted."""
+"""A running host over the small app, and the notes of its functions."""
 
 import json
 import uuid

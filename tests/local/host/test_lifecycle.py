@@ -1,4 +1,4 @@
-"""Hanging, dying, stopping and restarting: nothing is lost silently and no process is left."""
+"""Functions that hang, crashes, stops and restarts: no event is lost silently, no process left."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Queue functions: their messages, and what becomes of those that fail."""
+"""Queue functions: their messages, and the handling of those that fail."""
 
 import base64
 import uuid

@@ -1,4 +1,4 @@
-"""Apps and settings that are not sound are refused with a reason that names what to change."""
+"""Apps and settings that cannot work are refused, with a reason that names the correction."""
 
 import socket
 import subprocess

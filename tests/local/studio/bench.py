@@ -1,4 +1,4 @@
-"""A service on the bench: fake clock, counted ids, blobs in memory; asked directly or over HTTP."""
+"""A service for tests: fake clock, counted ids, blobs in memory; called directly or over HTTP."""
 
 import http.client
 import itertools

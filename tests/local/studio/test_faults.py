@@ -1,4 +1,4 @@
-"""Faults: chosen by rules that are data, and acted out on the wire."""
+"""Faults: chosen by rules in JSON, and carried out over HTTP."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Every request gets an answer; and equal calls get equal answers."""
+"""Every request gets an answer, and equal requests get equal answers."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The server and its command line: steered over HTTP, stopped without leaving anything."""
+"""The server and its command line: controlled over HTTP, and stopped without a process left."""
 
 import base64
 import json

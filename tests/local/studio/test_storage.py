@@ -18,7 +18,7 @@ NOW = datetime(2017, 3, 1, tzinfo=UTC)
 class _BlobHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     blobs: dict[str, bytes]
-    hangs_up = 0  #: so many requests get no answer
+    hangs_up = 0  #: the number of requests that get no answer
 
     def do_GET(self) -> None:
         if type(self).hangs_up:

@@ -1,4 +1,4 @@
-"""Real training: deterministic, honest about data it cannot use."""
+"""Real training is deterministic, and reports data that it cannot use."""
 
 import csv
 import random

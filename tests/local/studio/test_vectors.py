@@ -1,4 +1,4 @@
-"""The documented requests, replayed through the stand-in: it takes what the real one took."""
+"""The documented requests, replayed: the stand-in accepts those that the service accepted."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A toy app that shows each thing the host can do; it notes what happened in a file."""
+"""A small app that uses every feature of the host, and notes each invocation in a file."""
 
 # ruff: noqa: INP001 - an app's folder is an import path, not a package
 import hashlib
