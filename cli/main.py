@@ -54,13 +54,13 @@ def _common(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
     debug: Annotated[  # noqa: FBT002
-        bool, typer.Option(_DEBUG, help="Show the log, and where an unexpected error came from.")
+        bool, typer.Option(_DEBUG, help="Show the log, and the traceback of an unexpected error.")
     ] = False,
 ) -> None:
     del version, debug
 
 
-@app.command(help=texts.DOCTOR, short_help="Say what does not work, and what to do.")
+@app.command(help=texts.DOCTOR, short_help="Print what does not work, and how to correct it.")
 def doctor(
     url: Annotated[
         str | None,
@@ -80,7 +80,7 @@ def doctor(
 
 @app.command(help=texts.VALIDATE, short_help="Check a pipelines file.")
 def validate(
-    file: Annotated[Path, typer.Argument(help="Such as pipelines.yaml.")],
+    file: Annotated[Path, typer.Argument(help="The pipelines file.")],
     settings: _Settings = DEFAULT_SETTINGS,
     as_json: _Json = False,  # noqa: FBT002
 ) -> None:
@@ -90,13 +90,13 @@ def validate(
 
 @app.command(help=texts.UPLOAD, short_help="Upload a file to the local storage, as new data.")
 def upload(
-    file: Annotated[Path, typer.Argument(help="The file.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="The file to upload.", dir_okay=False)],
     name: Annotated[
         str | None, typer.Option("--name", help="The name of the blob in the container.")
     ] = None,
-    url: Annotated[str, typer.Option("--url", help="Where `make run` serves the app.")] = (
-        upload_command.LOCAL_APP
-    ),
+    url: Annotated[
+        str, typer.Option("--url", help="The URL at which `make run` serves the app.")
+    ] = (upload_command.LOCAL_APP),
     settings: _Settings = DEFAULT_SETTINGS,
     as_json: _Json = False,  # noqa: FBT002
 ) -> None:
@@ -108,20 +108,21 @@ def upload(
 @app.command(help=texts.BACKTEST, short_help="Replay a gate over recorded runs.")
 def backtest(
     *,
-    file: Annotated[Path, typer.Argument(help="With the gate.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="The file with the gate.", dir_okay=False)],
     pipeline: Annotated[
         str | None,
-        typer.Option("--pipeline", help="Whose runs; left out: the only pipeline of FILE."),
+        typer.Option("--pipeline", help="The pipeline of the runs. Default: the only one of FILE."),
     ] = None,
     url: Annotated[
-        str, typer.Option("--url", help="The app; by default the one that `make run` serves.")
+        str, typer.Option("--url", help="The URL of the app; by default that of `make run`.")
     ] = upload_command.LOCAL_APP,
     last: Annotated[
-        int, typer.Option("--last", min=1, max=10_000, help="How many runs, the newest first.")
+        int,
+        typer.Option("--last", min=1, max=10_000, help="How many runs at most, the newest first."),
     ] = 50,
     from_files: Annotated[
         bool,
-        typer.Option("--from-files", help="Read files also where the record of a run says enough."),
+        typer.Option("--from-files", help="Read files also if the record of a run has enough."),
     ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Print runs that would have ended the same, too.")
@@ -140,7 +141,7 @@ def import_adf(
     *,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
     folder: Annotated[
-        Path, typer.Option("--output", help="The folder that the result is written to.")
+        Path, typer.Option("--output", help="The folder for the result.")
     ] = import_command.DEFAULT_FOLDER,
     parameters: Annotated[
         Path | None,
@@ -149,10 +150,10 @@ def import_adf(
     backfill: Annotated[
         bool, typer.Option("--backfill", help="Train the windows that have passed, too.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Print all lines, also those that ask for nothing."),
+        typer.Option("--all", help="Print all lines, also those that need no action."),
     ] = False,
     as_json: _Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ Retrains machine-learning models when new data arrives, and updates the endpoint
 \b
 First steps, in a folder with local.settings.json and pipelines.yaml:
   relearn validate pipelines.yaml    every problem in the file, with its line
-  relearn doctor                     what does not work yet, and what to do
+  relearn doctor                     what does not work yet, and how to correct it
   relearn upload new.csv             data for the app that `make run` serves
 
 \b
@@ -29,11 +29,11 @@ Exit codes: 0 all is well, 1 something is wrong, 2 the command was not used corr
 `relearn COMMAND --help` has examples of each command.
 """
 DOCTOR: Final = """\
-Try everything that the app needs, and say of each thing whether it works.
+Check everything that the app needs, and print whether each thing works.
 
-Each line is ok, wrong with the correction, or not checked with the reason: settings, identity,
-clock, rights at each container, queues, training services, endpoints, timers. Nothing that matters
-is changed, and nothing is left behind. It takes seconds; three minutes at most.
+It checks settings, identity, clock, rights at each container, queues, training services,
+endpoints and timers. Each line is ok, wrong with the correction, or not checked with the reason.
+Nothing is changed except scratch blobs, which are deleted. It takes seconds; three minutes at most.
 
 \b
 With the settings of this folder:
@@ -47,8 +47,8 @@ For a program:
 VALIDATE: Final = """\
 Check a pipelines file, and the files that it names, without an app or a service.
 
-Every problem has its line and what to write instead. ${NAME} stands for an app setting: those are
-read from the environment and from the settings file, where there is one.
+Every problem has its line and a correction. ${NAME} stands for an app setting. App settings are
+read from the environment, and from the settings file if it exists.
 
 \b
   relearn validate pipelines.yaml
@@ -58,8 +58,8 @@ read from the environment and from the settings file, where there is one.
 UPLOAD: Final = """\
 Upload a file to the training data container of the local storage, as new data.
 
-The name of the blob is that of the file, below the folder that a pipeline's pattern begins with;
---name gives another one. If the app runs (`make run`), the run that it opens is shown.
+The blob has the name of the file, in the folder with which a pipeline's pattern begins; --name
+sets another name. If the app runs (`make run`), the run that the data opens is shown.
 
 \b
   relearn upload new.csv
@@ -69,18 +69,18 @@ The name of the blob is that of the file, below the folder that a pipeline's pat
 IMPORT: Final = """\
 Make a pipelines file of the definitions of an Azure Data Factory, with a report.
 
-It reads both versions of Data Factory, and takes what trains and updates web services of Studio
-(classic). PATH is the folder of a factory's git repository (pipeline/, dataset/, linkedService/,
-trigger/), another folder, a file, or an exported template of Resource Manager. Give all files
-at once: they name each other.
+It reads both versions of Data Factory, and imports the activities that train and update web
+services of Studio (classic). PATH is the folder of a factory's git repository (pipeline/,
+dataset/, linkedService/, trigger/), another folder, a file, or an exported template of Resource
+Manager. Give all files at once, because they name each other.
 
 It writes four files into a folder: pipelines.yaml, local.settings.json, import-report.md and
 import-report.json. The report has a line for each activity, dataset, policy and trigger: mapped,
 approximated (what differs, and why) or not carried over (why, and what to do). The terminal
-shows the lines that ask you to do something; --all shows all of them.
+shows the lines for which you have to do something; --all shows all lines.
 
-No secret is copied: each becomes an app setting, and the report says where it stood. Files that
-exist are overwritten only with --force.
+No secret is copied: each becomes an app setting, and the report says where it was. Existing files
+are overwritten only with --force.
 
 \b
   relearn import-adf factory/
@@ -94,11 +94,11 @@ Then:
 BACKTEST: Final = """\
 Replay a gate over the recorded runs of an app, and show which would have ended differently.
 
-FILE has the gate: a section `gate:` as in a pipelines file (then --pipeline says whose runs are
-meant), or is a pipelines file. Each model is judged again by the rules of FILE, against the model
-that served then; where the records say too little, evaluations and predictions are read again.
-Nothing is changed, neither records nor endpoints. Runs that would have ended differently are
-printed, and those where that is unknown; --all prints the others too.
+FILE has the gate. It is a pipelines file, or a file with a section `gate:` as in a pipelines file;
+then --pipeline names the pipeline whose runs are replayed. Each model is judged again by the rules
+of FILE, against the model that was live then. If a record has too little, the evaluation and the
+predictions of the run are read again. No record and no endpoint is changed. The command prints the
+runs that would have ended differently, and those where this is unknown; --all prints all runs.
 
 \b
   relearn backtest gate.yaml --pipeline churn
