@@ -203,10 +203,12 @@ def real_documents() -> Iterator[Documents]:
 def main() -> None:
     """Measure, and print a table for each promise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
-    parser.add_argument("--blobs", type=int, default=10_000, help="blobs of the burst")
-    parser.add_argument("--azurite", type=int, default=5_000, help="blobs over Azurite; 0: none")
-    parser.add_argument("--open", type=int, default=10_000, help="open runs to poll")
-    parser.add_argument("--finished", type=int, default=100_000, help="finished runs")
+    parser.add_argument("--blobs", type=int, default=10_000, help="number of blobs in the burst")
+    parser.add_argument(
+        "--azurite", type=int, default=5_000, help="number of blobs over Azurite; 0: none"
+    )
+    parser.add_argument("--open", type=int, default=10_000, help="number of open runs to poll")
+    parser.add_argument("--finished", type=int, default=100_000, help="number of finished runs")
     options = parser.parse_args()
     console = Console()
     with Progress(console=console, transient=True) as progress:

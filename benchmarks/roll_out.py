@@ -93,7 +93,9 @@ def roll_out(size: int, progress: Progress) -> tuple[float, int]:
 def main() -> None:
     """Measure one endpoint and many, and print the ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roll_out", description=__doc__)
-    parser.add_argument("--endpoints", type=int, default=200, help="how many (default 200)")
+    parser.add_argument(
+        "--endpoints", type=int, default=200, help="number of endpoints (default 200)"
+    )
     size = parser.parse_args().endpoints
     console = Console()
     with Progress(console=console, transient=True) as progress:

@@ -283,11 +283,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Serve blobs and queues on loopback until Ctrl-C or SIGTERM.",
     )
     parser.add_argument("--folder", type=Path, help="keep the data here (default: in memory)")
-    last = "0 = free (default: the folder's last one, else %s)"
+    last = "0: a free port (default: the last one of the folder, or %s)"
     for name, port in zip(("blob", "queue"), DEFAULT_PORTS, strict=True):
         parser.add_argument(f"--{name}-port", type=int, help=last % port)
     parser.add_argument(
-        "--container", action="append", default=[], help="make this one (may be repeated)"
+        "--container", action="append", default=[], help="make this container (may be repeated)"
     )
     options = parser.parse_args(arguments)
     stop = StopSignal()

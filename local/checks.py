@@ -54,7 +54,7 @@ TESTS: Final = tuple(Check(part.name, part.promise, part.command()) for part in 
 #: The checks that wait longest begin first.
 BESIDE: Final = (
     *TESTS[:3],
-    Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
+    Check("sdk", "azure-ai-ml works with the stand-in", ("local.sdk_check", "--reduced")),
     *TESTS[3:],
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
     Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),

@@ -30,9 +30,9 @@ _WORKSPACE_PORT: Final = 7080
 _WORKSPACE_STORAGE: Final = "STORAGE_OF_THE_WORKSPACE"
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
-Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
-they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too. It keeps
-its data in .local/azurite, and its port from one run to the next. First time:
+Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json. If
+they have AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too. It keeps
+its data in .local/azurite, and uses the same port each time. First time:
 
   cp local.settings.example.json local.settings.json
   cp pipelines.azureml.yaml pipelines.yaml"""
@@ -88,9 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=7071, help="of the app (%(default)s)")
+    parser.add_argument("--port", type=int, default=7071, help="the port of the app (%(default)s)")
     parser.add_argument(
-        "--settings", type=Path, default=ROOT / "local.settings.json", help="app settings"
+        "--settings",
+        type=Path,
+        default=ROOT / "local.settings.json",
+        help="the file with the app settings",
     )
     parser.add_argument(
         "--storage",
@@ -195,7 +198,7 @@ def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
         if (now := _content(settings)) != known:
             known = now
             print(
-                f"{settings.name} was changed, which needs a restart: triggers take the names of "
+                f"{settings.name} was changed, which needs a restart: triggers read the names of "
                 "their containers and their schedules at the start. To do: Ctrl-C, start again.",
                 flush=True,
             )

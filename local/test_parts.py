@@ -72,15 +72,15 @@ def parts() -> tuple[Part, ...]:
     unit, e2e = f"{_TESTS}/unit", f"{_TESTS}/e2e"
     local, sweep = f"{_TESTS}/local", f"{_TESTS}/sweep"
     named = (
-        Part("demo, kills", "the demo does what it shows, and a kill breaks no promise", killed),
+        Part("demo, kills", "the demo's output is true, and no kill breaks a promise", killed),
         Part("hosts", "many runs, two hosts, `make run` and its restart", many),
         Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
-        Part("unit: runs", "what happens from new data to a served model", flows),
+        Part("unit: runs", "the steps from new data to a live model", flows),
         Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
-        Part("unit: rest", "everything else, and the rules of the house", (unit,), (*pure, *flows)),
-        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
+        Part("unit: rest", "all others, and the rules for the code", (unit,), (*pure, *flows)),
+        Part("faults: workspace", "no fault of Azure ML or at random breaks a promise", workspace),
         Part("local servers", "the stand-ins behave as documented", (local,)),
-        Part("unit: core", "what is decided, and read from files", pure),
+        Part("unit: core", "decisions, and files that are read", pure),
     )
     taken = (unit, e2e, local, sweep)
     rest = Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), taken)

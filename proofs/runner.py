@@ -130,14 +130,19 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m proofs", description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=1, help="of every random choice (default 1)")
+    add("--seed", type=int, default=1, help="the seed of every random choice (default 1)")
     add(
         "--scale",
         type=_positive,
         default=1.0,
         help="multiplies the size of every part: 0.1 is quick, 3 tries more (default 1)",
     )
-    add("--only", nargs="+", choices=sorted({task.name for task in TASKS}), help="these parts")
+    add(
+        "--only",
+        nargs="+",
+        choices=sorted({task.name for task in TASKS}),
+        help="run only these parts",
+    )
     # One more than cores: the parts with real hosts wait most of the time.
     jobs = (os.cpu_count() or 1) + 1
     add("--jobs", type=_whole, default=jobs, help="processes at once (%(default)s)")

@@ -31,7 +31,7 @@ The workspace is URL{WORKSPACE}
 Try it:
   python -m local.azureml --storage AzureWebJobsStorage --sample --show-keys
   curl URL/_azureml/state                       jobs with their steps, models, components
-  curl URL/_azureml/requests                    what was asked
+  curl URL/_azureml/requests                    the requests so far
   curl URL/_azureml/identity                    the identity endpoint, and its header
   curl URL/_azureml/faults -d '{{"kind": "PUT job", "fault": "gateway"}}'
                     throttled busy unavailable unsent lost late gateway gateway_done

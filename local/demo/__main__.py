@@ -19,11 +19,11 @@ from local.virtual_environment import InstallError
 _DESCRIPTION: Final = """\
 New training data arrives, and a better model is served. Starts a storage server, a stand-in for an
 Azure Machine Learning workspace that really trains and serves, and the app in its host, all on
-this machine; uploads the breast cancer table that ships with scikit-learn in parts, and shows each
-run go its way, with who answers the requests of a client. The third model breaks at 10 % of the
-requests and is rolled back.
+this machine. Then it uploads the breast cancer table of scikit-learn in parts, and shows the phases
+of each run, and which deployment answers the requests of a client. The third model fails at 10 %
+of the requests and is rolled back.
 
-Exit codes: 0 the endpoint answers with the models that it should, each data version started
+Exit codes: 0 the endpoint answers with the expected models, each data version started
 exactly one job, and no secret is in a record, a log or an answer; 1 otherwise, with the reason."""
 
 

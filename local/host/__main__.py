@@ -16,7 +16,7 @@ _DESCRIPTION = """\
 Serve one Azure Functions app (Python, model v2) on this machine, without Core Tools.
 HTTP, timer, blob and queue triggers; Event Grid events at /runtime/webhooks/blobs;
 /admin/functions.
-Stops on Ctrl-C or SIGTERM. Exit codes: 0 stopped, 1 the app or a setting is not sound.
+Stops on Ctrl-C or SIGTERM. Exit codes: 0 stopped, 1 the app or a setting cannot work.
 """
 
 
@@ -63,27 +63,27 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--app", type=Path, default=Path(), metavar="FOLDER", help="holds function_app.py (.)")
+    add("--app", type=Path, default=Path(), metavar="FOLDER", help="with function_app.py (.)")
     add(
         "--settings",
         type=Path,
         metavar="FILE",
-        help="app settings, over the environment's (FOLDER/local.settings.json)",
+        help="app settings, which replace the environment's (FOLDER/local.settings.json)",
     )
-    add("--port", type=int, default=7071, help="on loopback; 0 takes a free one (%(default)s)")
-    add("--ready-file", type=Path, metavar="PATH", help="gets url and pid once it serves")
+    add("--port", type=int, default=7071, help="on loopback; 0: a free port (%(default)s)")
+    add("--ready-file", type=Path, metavar="PATH", help="gets url and pid when it serves")
     add(
         "--poll-blobs",
         type=float,
         default=1.0,
         metavar="SECONDS",
-        help="between two listings of a container; 0: events only (%(default)s)",
+        help="the time between two listings of a container; 0: only events (%(default)s)",
     )
     add(
         "--function-timeout",
         type=float,
         metavar="SECONDS",
-        help="over host.json's; negative: without end",
+        help="in place of that of host.json; negative: no time-out",
     )
     add("--until-eof", action="store_true", help="also stop when standard input ends")
     add("--verbose", action="store_true", help="log at level DEBUG")

@@ -27,9 +27,9 @@ blobs they name, and serves scores from the model that its endpoints were last g
 
 _EPILOG = """\
 Try it:
-  python -m local.studio --sample --show-keys     a training and a scoring service to play with
+  python -m local.studio --sample --show-keys     a training and a scoring service to try
   curl URL/_studio/state                          services, endpoints, jobs and their starts
-  curl URL/_studio/requests                       what was asked, without queries
+  curl URL/_studio/requests                       the requests so far, without queries
   curl URL/_studio/faults -d '{"match": "POST */start", "kind": "drop_after"}'
 
   curl URL/_studio/services -d '{"kind": "webservice", "name": "new",
@@ -82,9 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=_seconds("0.5"),
         metavar="SECONDS",
-        help="how long a started job waits before it is worked on (0.5)",
+        help="how long a started job waits before it runs (0.5)",
     )
-    add("--queued-polls", type=int, default=1, help="polls of a started job saying NotStarted (1)")
+    add(
+        "--queued-polls",
+        type=int,
+        default=1,
+        help="how many polls of a started job get NotStarted (1)",
+    )
     add("--numeric-status", action="store_true", help="send job states as numbers, not names")
     add("--no-resources", action="store_true", help="do not list the resources of endpoints")
     add(
@@ -94,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "without it every output of a job needs an override",
     )
     add("--faults", type=Path, metavar="FILE", help="faults to begin with: a JSON list of rules")
-    add("--sample", action="store_true", help="publish a sample pair and print a pipelines.yaml")
+    add("--sample", action="store_true", help="publish two sample services, print a pipelines.yaml")
     add(
         "--sample-data",
         type=Path,

@@ -54,9 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.worker_check",
         description=(
-            f"Prove on {WANTED} that the official worker runtime ({RUNTIME}) indexes and runs "
-            f"this app. Without {WANTED} nothing is checked: said loudly, and an error where "
-            "the environment variable CI is `true`."
+            f"Check on {WANTED} that the official worker runtime ({RUNTIME}) indexes and runs "
+            f"this app. Without {WANTED} nothing is checked: a message says so, and it is an error "
+            "if the environment variable CI is `true`."
         ),
     )
     parser.add_argument("--python", type=Path, help=f"the {WANTED} to use (default: searched for)")

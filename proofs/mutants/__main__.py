@@ -72,11 +72,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m proofs.mutants", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="which sample (%(default)s)")
-    parser.add_argument("--count", type=int, default=300, help="how many (%(default)s)")
-    parser.add_argument("--only", nargs="+", default=(), metavar="MODULE", help="such as: queues")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the sample (%(default)s)")
+    parser.add_argument("--count", type=int, default=300, help="how many changes (%(default)s)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="MODULE",
+        help="only these modules, such as: queues",
+    )
     cores = os.cpu_count() or 1
-    parser.add_argument("--jobs", type=int, default=cores, help="at the same time (%(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, default=cores, help="how many at the same time (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.only) - {file.stem for file in modules()}):
         parser.error(f"there is no module {', '.join(unknown)}")
