@@ -1,4 +1,4 @@
-"""Builds the services on the context of `shared.app_context`. No request is made."""
+"""The app of one process: its services, built on the context of `shared.app_context`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
