@@ -1,4 +1,4 @@
-"""Builds the services on the context of `shared.app_context`. No request is made."""
+"""The app of one process: its services, built on the context of `shared.app_context`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared import tracing
-from shared.app_context import context_of, services_of, storage_checks
+from shared.app_context import ahead_of, context_of, reader_of, services_of, storage_checks
 from shared.config.known_secrets import learn_file, redactor_for
-from shared.config.loader import load_pipelines
 from shared.config.places import ContainerFiles, LocalFiles
 from shared.config.settings import Problem, Settings, read_settings
 from shared.core.config.configuration import Configuration
-from shared.core.redaction import Redactor
 from shared.errors import ConfigError, TransientError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
@@ -58,7 +56,6 @@ from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
-from shared.ports.files import Files
 from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import use_redactor
 
@@ -99,64 +96,80 @@ class App:
         configuration: Configuration,
         started_at: datetime,
     ) -> None:
-        self.settings, self.context = settings, context
-        # The configuration in use, and what every run needs.
-        last_good = self.last_good = LastGood(context, configuration, started_at)
-        catalogue = self.catalogue = Catalogue(last_good.served, last_good.require)
-        activations = self.activations = Activations(context, last_good, started_at)
-        concurrency, factory = ConcurrencyLimits(context), RunFactory(context)
-        inbox, writer = InboxKeeper(context), RunWriter(context)
-        driver = Driver(context, writer, factory, concurrency, inbox)
-        self.factory, self.inbox, self.writer, self.driver = factory, inbox, writer, driver
-        # What opens runs.
-        requests = self.requests = Requests(context, factory, writer, driver, concurrency)
-        backfill = Backfill(context, catalogue, requests, inbox)
-        eligibility = Eligibility(context, activations, backfill)
+        self.settings, self.context, self.started_at = settings, context, started_at
+        self._build_drivers(configuration)
+        self._build_intake()
+        self._build_timers()
+        self._build_operations()
+
+    def _build_drivers(self, configuration: Configuration) -> None:
+        """Build the configuration in use, and what advances a run."""
+        context = self.context
+        self.last_good = LastGood(context, configuration, self.started_at)
+        self.catalogue = Catalogue(self.last_good.served, self.last_good.require)
+        self.activations = Activations(context, self.last_good, self.started_at)
+        self.concurrency, self.factory = ConcurrencyLimits(context), RunFactory(context)
+        self.inbox, self.writer = InboxKeeper(context), RunWriter(context)
+        self.driver = Driver(context, self.writer, self.factory, self.concurrency, self.inbox)
+
+    def _build_intake(self) -> None:
+        """Build what opens runs."""
+        context, catalogue, factory, driver = (
+            self.context,
+            self.catalogue,
+            self.factory,
+            self.driver,
+        )
+        concurrency, inbox, writer = self.concurrency, self.inbox, self.writer
+        self.requests = Requests(context, factory, writer, driver, concurrency)
+        backfill = Backfill(context, catalogue, self.requests, inbox)
+        eligibility = Eligibility(context, self.activations, backfill)
         batches = self.batches = Batches(context, catalogue, concurrency, factory, writer, driver)
         runs = VersionRuns(context, catalogue, eligibility, inbox, batches, factory, driver)
-        self.version_runs, rollbacks = runs, Rollbacks(context, catalogue, factory, driver)
-        self.blob_events = BlobEvents(context, last_good, activations, catalogue, eligibility, runs)
-        self.model_events = ModelEvents(context, catalogue, eligibility, runs, driver)
-        blob_sets = data_blobs(context, catalogue), model_blobs(context, catalogue, eligibility)
-        self.search = Search(context, activations, backfill, runs, *blob_sets)
-        self.full_listings = FullListings(context, last_good, activations, runs, *blob_sets)
-        # What timers do.
-        checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
-        self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
-        self.storage_events, self.workspace_events, self.undelivered = (
-            StorageEvents(context, self.blob_events, self.model_events),
-            WorkspaceEvents(context, checks),
-            UndeliveredEvents(context),
+        self.version_runs, self.rollbacks = runs, Rollbacks(context, catalogue, factory, driver)
+        self.blob_events = BlobEvents(
+            context, self.last_good, self.activations, catalogue, eligibility, runs
         )
+        self.model_events = ModelEvents(context, catalogue, eligibility, runs, driver)
+        self.storage_events = StorageEvents(context, self.blob_events, self.model_events)
+        blob_sets = data_blobs(context, catalogue), model_blobs(context, catalogue, eligibility)
+        self.search = Search(context, self.activations, backfill, runs, *blob_sets)
+        self.full_listings = FullListings(
+            context, self.last_good, self.activations, runs, *blob_sets
+        )
+
+    def _build_timers(self) -> None:
+        """Build what timers do, and what an event only does sooner."""
+        context, catalogue, activations = self.context, self.catalogue, self.activations
+        announced = AnnouncedRuns(context, self.rollbacks, self.batches, self.version_runs)
+        self.checks = RunChecks(context, self.driver, announced)
+        self.rounds = Rounds(context, catalogue, self.driver, self.checks)
+        self.workspace_events = WorkspaceEvents(context, self.checks)
+        self.undelivered, self.ticks = UndeliveredEvents(context), Ticks(context)
         self.poll = Poll(
             context,
-            last_good,
+            self.last_good,
             activations,
             self.rounds,
-            batches,
-            UnwantedData(context, catalogue, activations, inbox),
-            Drift(context, factory, writer, catalogue.endpoints_of),
-            Schedules(context, catalogue, activations, DueTimes(context, requests)),
+            self.batches,
+            UnwantedData(context, catalogue, activations, self.inbox),
+            Drift(context, self.factory, self.writer, catalogue.endpoints_of),
+            Schedules(context, catalogue, activations, DueTimes(context, self.requests)),
         )
-        self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
-        # What operators ask for.
+        self.retention = Retention(context, catalogue, lambda: not self.last_good.file.problems)
+
+    def _build_operations(self) -> None:
+        """Build what operators ask for."""
+        context, catalogue, settings = self.context, self.catalogue, self.settings
         self.history, self.open_runs = History(context), OpenRuns(context)
-        self.endpoints = Endpoints(context, catalogue, rollbacks, self.open_runs)
-        self.run_operations = RunOperations(context, catalogue, writer, driver)
+        self.endpoints = Endpoints(context, catalogue, self.rollbacks, self.open_runs)
+        self.run_operations = RunOperations(context, catalogue, self.writer, self.driver)
+        previews = Previews(context, self.factory, JobInputs(context), self.history)
         self.pipelines = Pipelines(
-            context,
-            catalogue,
-            Previews(context, factory, JobInputs(context), self.history),
-            self.open_runs,
-            last_good,
-            requests,
+            context, catalogue, previews, self.open_runs, self.last_good, self.requests
         )
-        self.ticks, self.health = (
-            Ticks(context),
-            HealthChecks(
-                context, self.history, settings.poll_schedule, settings.schedule_tick, started_at
-            ),
-        )
+        timers = settings.poll_schedule, settings.schedule_tick
+        self.health = HealthChecks(context, self.history, *timers, self.started_at)
         self.health_alerts = HealthAlerts(self.health, lambda: self.found)
 
     @property
@@ -283,7 +296,7 @@ def build(
     settings = read_settings(environment, root)
     redactor = redactor_for(environment, (), settings.names)
     use_redactor(redactor)
-    source = _reader(settings, environment, redactor, LocalFiles())
+    source = reader_of(settings, environment, redactor, LocalFiles())
     configuration, watched = _read_of_package(settings, source)
     learn_file(redactor, environment, configuration.pipelines.values())
     storage = partial(storage_checks, environment, settings, clock)
@@ -291,8 +304,8 @@ def build(
     try:
         context, ledger = context_of(settings, environment, http, clock, redactor)
         if container := settings.pipelines.container:
-            files = ContainerFiles(ledger, container, partial(_ahead, context, clock))
-            source = _reader(settings, environment, redactor, files)
+            files = ContainerFiles(ledger, container, partial(ahead_of, clock, context))
+            source = reader_of(settings, environment, redactor, files)
             configuration = source.not_read("was not read yet", "it is read ahead of any work")
         built = App(settings, context, configuration, started_at)
     except (ConfigError, KeyError, ValueError) as exc:
@@ -318,26 +331,6 @@ def build(
     return built
 
 
-def _reader(
-    settings: Settings, environment: Mapping[str, str], redactor: Redactor, files: Files
-) -> ConfigurationReader:
-    """Return the source of the configuration.
-
-    Args:
-        settings: say where the pipelines file is.
-        environment: the app settings that the file refers to.
-        redactor: learns the secrets that the file names.
-        files: of the place of the file.
-    """
-    file, development = settings.pipelines.file, settings.development
-
-    def load(watched: Files) -> Configuration:
-        return load_pipelines(file, environment, development=development, files=watched)
-
-    learn = partial(learn_file, redactor, environment)
-    return ConfigurationReader(files.shown(file), files, load, learn)
-
-
 def _read_of_package(
     settings: Settings, source: ConfigurationReader
 ) -> tuple[Configuration, WatchedFiles | None]:
@@ -354,9 +347,3 @@ def _read_of_package(
         with suppress(TransientError):
             return source.read()
     return source.not_read("was not read yet", "it is read again each tick"), None
-
-
-def _ahead(context: Context, clock: Clock) -> float:
-    """Return by how many seconds the storage's clock is ahead of this host's `clock`."""
-    now = clock.now()
-    return (context.storage_time(now) - now).total_seconds()

@@ -11,6 +11,7 @@ from functions.api_models.shared import (
     WindowShown,
     config_shown,
 )
+from shared.core.config.due_times import PendingDueTime
 from shared.core.config.schedule import Schedule, delay_of
 from shared.core.config.schedule_words import (
     is_paused,
@@ -22,7 +23,6 @@ from shared.core.config.schedule_words import (
 )
 from shared.core.config.windows import window_of
 from shared.core.run.concurrency import RunQueue
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.operations.pipelines import PipelineStatus
 from shared.operations.preview import Preview
 

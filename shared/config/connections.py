@@ -61,6 +61,11 @@ def connection_name(environment: Mapping[str, str], name: str) -> str | None:
     return None
 
 
+def connections_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return which connection counts for each name; a name itself where none is set."""
+    return {name: connection_name(environment, name) or name for name in CONNECTIONS}
+
+
 def connection_problems(environment: Mapping[str, str], *, development: bool) -> Iterator[Problem]:
     """Yield what is wrong with the connections, each by the setting's name.
 

@@ -1,12 +1,13 @@
 """Reads from the settings which container and which queue lies in which storage account."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
-from shared.config.connections import connection_name
+from shared.config.connections import connections_of
 from shared.config.disabled import is_disabled
 from shared.config.settings import Settings
-from shared.core.config.places import Place, Places, QueuePlace
+from shared.ports.checks import CheckedContainer, CheckedQueue, CheckedStorage
 
 _MADE_LATER: Final = "the app makes it when it first writes a record"
 _NO_EVENTS: Final = (
@@ -17,71 +18,57 @@ _DISABLED: Final = "its function is disabled: events come in another way"
 _LOCAL: Final = "in Development events come from blob triggers"
 
 
-def places_of(environment: Mapping[str, str], settings: Settings) -> Places:
+def checked_storage(environment: Mapping[str, str], settings: Settings) -> CheckedStorage:
     """Return the containers and queues that the settings name.
 
     Args:
         environment: the app settings.
-        settings: as they were read from it; where they have a problem, the places say so.
+        settings: as they were read from it; what has a problem there says so.
     """
     wrong = [problem.where for problem in settings.problems]
 
-    def connection(name: str) -> str:
-        return connection_name(environment, name) or name
+    def problem(one: CheckedContainer | CheckedQueue) -> str:
+        return next((w for w in wrong if w == one.setting or _part_of(w, one.connection)), "")
 
-    def problem(setting: str, counts: str) -> str:
-        return next(_among(wrong, setting, counts), "")
-
-    def place(
-        setting: str,
-        container: str,
-        name: str,
-        *,
-        writes: bool = True,
-        signed: bool = False,
-        unless: str = "",
-    ) -> Place:
-        counts = connection(name)
-        return Place(setting, container, counts, writes, signed, unless, problem(setting, counts))
-
-    def queue(setting: str, name: str, function: str) -> QueuePlace:
-        unless = _LOCAL if settings.development else ""
-        if is_disabled(environment, function):
-            unless = _DISABLED
-        counts = connection("EventsStorage")
-        return QueuePlace(setting, name, counts, unless, problem(setting, counts))
-
-    dead_letters, config = settings.dead_letter_container, settings.pipelines.container
-    # Whoever writes there decides what is trained: the app itself only reads.
-    configured = [place("PIPELINES_FILE", config, "LedgerStorage", writes=False)] if config else []
-    return Places(
-        (
-            place(
-                "TRAINING_DATA_CONTAINER",
-                settings.data_container,
-                "DataStorage",
-                writes=False,
-                signed=True,
-            ),
-            place("MODELS_CONTAINER", settings.models_container, "ModelsStorage", signed=True),
-            place(
-                "LEDGER_CONTAINER", settings.ledger_container, "LedgerStorage", unless=_MADE_LATER
-            ),
-            place(
-                "DEAD_LETTER_CONTAINER",
-                dead_letters,
-                "EventsStorage",
-                writes=False,  # what lies there counts as an event that was not delivered
-                unless=_NO_EVENTS,
-            ),
-            *configured,
-        ),
-        (
-            queue("STORAGE_EVENTS_QUEUE", settings.storage_events_queue, "on_storage_events"),
-            queue("WORKSPACE_EVENTS_QUEUE", settings.workspace_events_queue, "on_workspace_events"),
-        ),
+    return CheckedStorage(
+        tuple(replace(one, problem=problem(one)) for one in _containers(environment, settings)),
+        tuple(replace(one, problem=problem(one)) for one in _queues(environment, settings)),
     )
 
 
-def _among(wrong: list[str], setting: str, counts: str) -> Iterator[str]:
-    return (one for one in wrong if one == setting or one.partition("__")[0] == counts)
+def _containers(environment: Mapping[str, str], settings: Settings) -> Iterator[CheckedContainer]:
+    of = connections_of(environment)
+    data, models, ledger = settings.data_container, settings.models_container, of["LedgerStorage"]
+    yield CheckedContainer(
+        "TRAINING_DATA_CONTAINER", data, of["DataStorage"], writes=False, signed=True
+    )
+    yield CheckedContainer("MODELS_CONTAINER", models, of["ModelsStorage"], signed=True)
+    yield CheckedContainer(
+        "LEDGER_CONTAINER", settings.ledger_container, ledger, unless=_MADE_LATER
+    )
+    yield CheckedContainer(
+        "DEAD_LETTER_CONTAINER",
+        settings.dead_letter_container,
+        of["EventsStorage"],
+        writes=False,  # what lies there counts as an event that was not delivered
+        unless=_NO_EVENTS,
+    )
+    if configured := settings.pipelines.container:
+        # Whoever writes there decides what is trained: the app itself only reads.
+        yield CheckedContainer("PIPELINES_FILE", configured, ledger, writes=False)
+
+
+def _queues(environment: Mapping[str, str], settings: Settings) -> Iterator[CheckedQueue]:
+    connection = connections_of(environment)["EventsStorage"]
+    for setting, name, function in (
+        ("STORAGE_EVENTS_QUEUE", settings.storage_events_queue, "on_storage_events"),
+        ("WORKSPACE_EVENTS_QUEUE", settings.workspace_events_queue, "on_workspace_events"),
+    ):
+        unless = _LOCAL if settings.development else ""
+        if is_disabled(environment, function):
+            unless = _DISABLED
+        yield CheckedQueue(setting, name, connection, unless)
+
+
+def _part_of(setting: str, connection: str) -> bool:
+    return setting.partition("__")[0] == connection

@@ -324,14 +324,14 @@ def _waits_without_job(run: Run) -> bool:
 
 def _levels(run: Run) -> Iterator[_Level]:
     pipeline = run.config
-    at_once = core.concurrency_limit(pipeline)
+    policy = core.policy_of(pipeline)
     newest_first, timeout = core.newest_first(pipeline), pipeline.training.timeout
     name, what = run_queue_id(pipeline.name, run.key), "another run is open"
     # Where only the newest run counts, each older run has to be checked to be superseded.
-    queue_name = "" if pipeline.when_busy == "newest" else name
+    queue_name = "" if policy.newest_only else name
     if run.window:  # each window has data of its own, so that none is superseded
         newest_first, queue_name = pipeline.order == "newest_first", name
-    yield _Level(name, at_once, what, newest_first, queue_name, unread=timeout)
+    yield _Level(name, policy.limit, what, newest_first, queue_name, unread=timeout)
     if pipeline.max_parallel is not None:
         name, most = shared_queue_id("pipeline", pipeline.name), pipeline.max_parallel
         what = f"max_parallel is {most}"

@@ -114,7 +114,7 @@ class VerificationSteps:
         if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
             return UpdateLost()
         case = self._case(run, endpoint, check)
-        judged = verify_update(case, check, self.context.clock.now())
+        judged = verify_update(case, check)
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(check, judged)
@@ -152,8 +152,8 @@ class VerificationSteps:
         patient = promotion.after_rollback != "rolled_back" and not mapped
         if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
             return UpdateLost()
-        case, now = self._case(run, endpoint, check), self.context.clock.now()
-        judged = verify_rollback(case, check, now, patient=patient)
+        case = self._case(run, endpoint, check)
+        judged = verify_rollback(case, check, patient=patient)
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(check, judged)
@@ -187,6 +187,7 @@ class VerificationSteps:
             probe_series=promotion.probe_series,
             within=endpoint.within,
             every=self.context.limits.check_interval_min,
+            at=self.context.clock.now(),
             expected=promotion.expected,
         )
 

@@ -8,7 +8,7 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
-from shared.core.run.concurrency import RunQueue
+from shared.core.run.concurrency import RunQueue, policy_of
 from shared.core.run.data_version import DataVersion, captured
 from shared.core.run.record import Origin
 from shared.core.versions import newest_of
@@ -35,10 +35,8 @@ class Batch:
     @property
     def takes_all(self) -> bool:
         """Whether one run takes all that waits; otherwise each version has a run."""
-        pipeline = self.pipeline
-        return pipeline.when_busy == "newest" or bool(
-            pipeline.data and pipeline.data.has_batch_window
-        )
+        data = self.pipeline.data
+        return policy_of(self.pipeline).newest_only or bool(data and data.has_batch_window)
 
     def wants(self, entry: InboxEntry) -> bool:
         """Whether an entry is data of this key, as the pipeline is configured now."""
@@ -57,7 +55,7 @@ class Batch:
             run_queue: of the key.
             arrived: the data, at least one version.
         """
-        if self.pipeline.when_busy != "queue" or not run_queue.waiting:
+        if not policy_of(self.pipeline).in_order or not run_queue.waiting:
             return False
         if run_queue.newest_first:
             return run_queue.waiting[-1].at > max(one.seen_at for one in arrived)

@@ -211,7 +211,7 @@ class Batches:
             return None
         if self.concurrency.blocked_reason(run_queue, pipeline, run_id=""):
             return None
-        most = core.concurrency_limit(pipeline)
+        most = core.policy_of(pipeline).limit
         if most is not None and len(run_queue.holders) >= most:
             # A hint costs less than a great record.
             if self._at_work(run_queue) >= most:
@@ -290,7 +290,7 @@ class Batches:
             run_id = names.run_id(pipeline.name, "again", run_id)
         ledger.open_markers.announce(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
-        keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
+        keep, limited = core.starts_to_keep(pipeline), core.policy_of(pipeline).limit is not None
         run_queue = run_queue.evolve(**changes).begin(run_id, now, keep=keep, holds=limited)
         ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
         return run_queue

@@ -7,7 +7,16 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.due_times import Done, as_due_now, done_up_to, to_backfill, to_start
+from shared.core.config.due_times import (
+    Done,
+    PendingDueTime,
+    as_due_now,
+    as_they_begin,
+    done_up_to,
+    to_backfill,
+    to_start,
+    window_at,
+)
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import (
     Recurrence,
@@ -17,10 +26,9 @@ from shared.core.config.schedule import (
     dues_between,
     just_before,
 )
-from shared.core.config.windows import Window, window_of
+from shared.core.config.windows import window_of
 from shared.core.counting import counted
 from shared.core.run.data_version import key_of
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
 from shared.execution.context import Context
@@ -135,7 +143,7 @@ class DueTimes:
             return DueTimesResult()
         schedule_state.waiting = [due for due in waiting if now < due.next_check]
         # The runs first: their ids are derived from the window, so a repetition finds them.
-        for due in _as_they_begin(pipeline, [*due_checks, *dues]):
+        for due in as_they_begin(pipeline, [*due_checks, *dues]):
             self._deal(pipeline, due, schedule_state, until)
         try:
             self.context.ledger.schedules.put(
@@ -186,7 +194,7 @@ class DueTimes:
         if most <= 0 or now >= until:
             schedule_state.waiting.append(due)
             return
-        window = due.window or _window_of(pipeline, due.at)
+        window = due.window or window_at(pipeline, due.at)
         try:
             here = pipeline.in_window(window)
         except ValueError as exc:
@@ -271,22 +279,6 @@ class DueTimes:
         if entry is None:
             return self.context.ledger.inbox.has(key, pipeline.name, version)  # it will have one
         return not entry.is_old and entry.run_id != run_id
-
-
-def _as_they_begin(pipeline: Pipeline, dues: list[PendingDueTime]) -> list[PendingDueTime]:
-    """Return due times in the order in which their runs are to begin.
-
-    The poll may come between two of them, and begins the first run that is there.
-    """
-    newest_first = pipeline.uses_windows and pipeline.order == "newest_first"
-    return sorted(dues, key=lambda due: due.at, reverse=True) if newest_first else dues
-
-
-def _window_of(pipeline: Pipeline, due: datetime) -> Window:
-    """Return the window of a due time that was begun without one."""
-    if pipeline.schedule is None or not pipeline.uses_windows:
-        return Window(due, due, due)  # only its end matters
-    return window_of(pipeline.schedule, due)
 
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:

@@ -1,4 +1,4 @@
-"""Decides if a data version is eligible: new enough or backfilled, and large enough."""
+"""Decides if data is eligible, by its size and the activation of its pipeline; backfills it."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Opens the runs of rollbacks that operators ask for.
+"""Finds the endpoints that operators name, and opens the runs of their rollbacks.
 
 A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by a
 run of its own, with the verification that every update has.

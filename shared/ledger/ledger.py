@@ -1,7 +1,7 @@
 """The ledger: every record of the app, typed, over the `Documents` port.
 
-It is one container, which is never the data container. Each module of this folder has the records
-of one kind, and says how they are named; `old` has them all as retention sees them.
+It is one container, which is never the data container. Each module of this folder has records that
+belong together, and says how they are named; `old` has them all as retention sees them.
 """
 
 from datetime import datetime

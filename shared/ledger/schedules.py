@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from shared.core.config.due_times import Done
+from shared.core.config.due_times import Done, PendingDueTime
 from shared.core.frozen import FrozenModel, RecordModel, left_out
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.ledger.store import Records, Store
 
 

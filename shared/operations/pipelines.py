@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from shared.core import names
-from shared.core.config.due_times import as_due_now
+from shared.core.config.due_times import PendingDueTime, as_due_now
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import (
     Schedule,
@@ -17,7 +17,6 @@ from shared.core.config.schedule import (
 )
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.core.run.manual_request import ManualRequest
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.run.record import Run
 from shared.errors import (
     ConflictError,

@@ -29,6 +29,38 @@ class Check:
     needs: tuple[str, ...] = ()  #: where one of these does not work, this is not checked
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedContainer:
+    """A container, and what the app does there."""
+
+    setting: str  #: that names it
+    container: str
+    connection: str  #: the connection that counts
+    writes: bool = True  #: whether the app writes there
+    signed: bool = False  #: whether its blobs are signed for
+    unless: str = ""  #: why it may be missing; empty: it must be there
+    problem: str = ""  #: the setting that must be corrected before it can be checked
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedQueue:
+    """A queue that the host takes events from."""
+
+    setting: str  #: that names it
+    queue: str
+    connection: str  #: the connection that counts
+    unless: str = ""  #: why it may be missing; empty: it must be there
+    problem: str = ""  #: the setting that must be corrected before it can be checked
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedStorage:
+    """All containers and queues, in the order in which doctor checks them."""
+
+    containers: tuple[CheckedContainer, ...]
+    queues: tuple[CheckedQueue, ...]
+
+
 class ServiceChecks(Protocol):
     """What can be tried at services, by the configuration. Nothing is called by asking."""
 

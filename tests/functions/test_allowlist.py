@@ -16,12 +16,12 @@ from functions.api_models.health import (
 from functions.api_models.pipelines import PipelineShown, PipelineSummary, PreviewShown
 from functions.api_models.runs import RunShown, RunSummary
 from functions.api_models.shared import ResponseModel
+from shared.core.config.due_times import PendingDueTime
 from shared.core.config.pipeline import Pipeline
 from shared.core.decisions.comparison import Comparison, Interval, RuleOutcome, SliceComparison
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.run.promotion import Step
 from shared.core.run.record import (
     Approval,

@@ -1,8 +1,10 @@
-"""Finds the due times of a schedule that must start: new and missed ones, and backfills."""
+"""The due times of a schedule: up to which it is done, which wait, and which must start now."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from pydantic import AwareDatetime
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import (
@@ -15,6 +17,7 @@ from shared.core.config.schedule import (
     just_before,
 )
 from shared.core.config.windows import Window, window_of
+from shared.core.frozen import FrozenModel, left_out
 
 #: A due time that is noticed within this long was not missed.
 ON_TIME: Final = timedelta(minutes=10)
@@ -31,6 +34,33 @@ class Done:
 
     due: datetime
     end: datetime | None = None  #: of its window, where the due time is the start of it
+
+
+class PendingDueTime(FrozenModel):
+    """A due time that is being dealt with, or that came before its data."""
+
+    at: AwareDatetime
+    next_check: AwareDatetime
+    until: AwareDatetime
+    after: str = ""  #: the last key of the last call; the next call continues after it
+    opened: int = 0  #: keys that have their run, of those before `after`
+    without: int = 0  #: keys without data of their own for it
+    failed: int = 0  #: keys whose run could not be opened
+    failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
+    start: AwareDatetime | None = left_out()  #: of its window, where its runs have one
+    end: AwareDatetime | None = left_out()
+
+    @property
+    def ends(self) -> datetime:
+        """When its window ends, by which its runs are named."""
+        return self.end or self.at
+
+    @property
+    def window(self) -> Window | None:
+        """Its window, which stays the same when the schedule changes; None: it is not kept."""
+        if self.start is None or self.end is None:
+            return None
+        return Window(self.start, self.end, self.at)
 
 
 def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetime]:
@@ -117,3 +147,28 @@ def as_due_now(schedule: Schedule, known: Done) -> Done:
 def _is_window(schedule: Schedule, start: datetime, end: datetime) -> bool:
     """Whether these times are still the start and the end of a window."""
     return window_of(schedule, end) == Window(start, end, end)
+
+
+def as_they_begin(pipeline: Pipeline, dues: list[PendingDueTime]) -> list[PendingDueTime]:
+    """Return due times in the order in which their runs are to begin.
+
+    The poll may come between two of them, and begins the first run that is there.
+
+    Args:
+        pipeline: as it is configured now.
+        dues: the earliest first.
+    """
+    newest_first = pipeline.uses_windows and pipeline.order == "newest_first"
+    return sorted(dues, key=lambda due: due.at, reverse=True) if newest_first else dues
+
+
+def window_at(pipeline: Pipeline, due: datetime) -> Window:
+    """Return the window of a due time that was begun without one.
+
+    Args:
+        pipeline: as it is configured now.
+        due: the due time.
+    """
+    if pipeline.schedule is None or not pipeline.uses_windows:
+        return Window(due, due, due)  # only its end matters
+    return window_of(pipeline.schedule, due)

@@ -27,6 +27,23 @@ _SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
 
 
+@dataclass(frozen=True, slots=True)
+class BusyPolicy:
+    """What one value of `when_busy` means while a run of the key is open."""
+
+    limit: int | None  #: how many runs of the key may run at once; None: any number
+    newest_only: bool = False
+    """The next run takes all data that waits, and supersedes the older runs that wait."""
+    in_order: bool = False  #: data waits behind the runs that wait already
+
+
+BUSY_POLICIES: Final = {
+    "newest": BusyPolicy(limit=1, newest_only=True),
+    "queue": BusyPolicy(limit=1, in_order=True),
+    "parallel": BusyPolicy(limit=None),
+}
+
+
 class QueueEntry(FrozenModel):
     """A run that waits or began, and since when."""
 
@@ -167,9 +184,9 @@ def releases_service_slot(run: Run) -> bool:
     return phase not in _AT_SERVICE
 
 
-def concurrency_limit(pipeline: Pipeline) -> int | None:
-    """Return how many runs of one key may run at once; None for any number."""
-    return None if pipeline.when_busy == "parallel" else 1
+def policy_of(pipeline: Pipeline) -> BusyPolicy:
+    """Return what happens while a run of the key is open."""
+    return BUSY_POLICIES[pipeline.when_busy]
 
 
 def starts_to_keep(pipeline: Pipeline) -> int:
@@ -222,7 +239,7 @@ def next_allowed(run_queue: RunQueue, pipeline: Pipeline) -> datetime | None:
 
 def newest_first(pipeline: Pipeline) -> bool:
     """Whether the newest of the waiting runs of `pipeline` is next."""
-    return pipeline.when_busy == "newest" or pipeline.order == "newest_first"
+    return policy_of(pipeline).newest_only or pipeline.order == "newest_first"
 
 
 def superseded_by(run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
@@ -233,7 +250,7 @@ def superseded_by(run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str |
         pipeline: that it belongs to.
         run_id: the waiting run.
     """
-    if pipeline.when_busy != "newest":
+    if not policy_of(pipeline).newest_only:
         return None
     mine = next((entry for entry in run_queue.waiting if entry.run_id == run_id), None)
     if mine is None:

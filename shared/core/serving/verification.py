@@ -7,7 +7,7 @@ final at once (docs/decisions/0007).
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.core.counting import counted
 from shared.core.serving.probes import (
@@ -24,38 +24,37 @@ from shared.core.serving.verification_case import (
 )
 
 
-def verify_update(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
+def verify_update(case: VerificationCase, check: EndpointCheck) -> Verification:
     """Return what this probe, after those before it, says of a new model.
 
     Args:
         case: what is known.
         check: the present probe.
-        at: the time of it.
     """
-    return _or_inconclusive(case, _verified_update(case, check, at))
+    return _or_inconclusive(case, _verified_update(case, check))
 
 
-def _verified_update(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
+def _verified_update(case: VerificationCase, check: EndpointCheck) -> Verification:
     if check.progress is UpdateProgress.FAILED:
         return Verification(
             VerificationResult.BROKEN, f"the service could not apply the update: {check.detail}"
         )
     if check.progress is UpdateProgress.PENDING:
-        return _pending(case, at)
+        return _pending(case)
     probe = check.probe
     if probe is not None:
         case, probe = case.given(probe)
     broken = probe is not None and probe.seen is ProbeOutcome.BROKEN
     why_not = case.unapplied or _still_named(case, check)
     if why_not and not broken:
-        return _against(case, why_not, at)
+        return _against(case, why_not)
     if probe is None:
         named = check.traffic is not None or check.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
         return Verification(VerificationResult.LIVE, f"unproven: {how}")
     if probe.seen is not ProbeOutcome.GOOD:
-        return _judge_bad(case, probe, at)
-    return _judge_good(case, check, probe, at)
+        return _judge_bad(case, probe)
+    return _judge_good(case, check, probe)
 
 
 def _still_named(case: VerificationCase, check: EndpointCheck) -> str:
@@ -69,23 +68,19 @@ def _still_named(case: VerificationCase, check: EndpointCheck) -> str:
     return f"the update was accepted, and the service still names {check.configured}"
 
 
-def _judge_good(
-    case: VerificationCase, check: EndpointCheck, probe: ProbeAnswers, at: datetime
-) -> Verification:
+def _judge_good(case: VerificationCase, check: EndpointCheck, probe: ProbeAnswers) -> Verification:
     if case.pinned or (case.serves and probe.answered_by):
-        named = _judge_named(case, probe, at)
+        named = _judge_named(case, probe)
         if named is not None:
             return named
     if case.expected is not None:
-        return _judge_expected(case, case.expected, probe, at)
+        return _judge_expected(case, case.expected, probe)
     if not case.known:
-        return _judge_unknown(case, probe, at)
-    return _judge_moved(case, probe, at) or _judge_unmoved(case, check, at)
+        return _judge_unknown(case, probe)
+    return _judge_moved(case, probe) or _judge_unmoved(case, check)
 
 
-def verify_rollback(
-    case: VerificationCase, check: EndpointCheck, at: datetime, *, patient: bool
-) -> Verification:
+def verify_rollback(case: VerificationCase, check: EndpointCheck, *, patient: bool) -> Verification:
     """Return what this probe says of the rollback.
 
     `LIVE` means that the endpoint again answers as it did before the update, twice in a row.
@@ -93,30 +88,29 @@ def verify_rollback(
     Args:
         case: what is known.
         check: the present probe.
-        at: the time of it.
         patient: whether an update may still be in flight, so that answers as before decide
             nothing until they have lasted for the time that a switch may take.
     """
-    return _or_inconclusive(case, _verified_rollback(case, check, at, patient=patient))
+    return _or_inconclusive(case, _verified_rollback(case, check, patient=patient))
 
 
 def _verified_rollback(
-    case: VerificationCase, check: EndpointCheck, at: datetime, *, patient: bool
+    case: VerificationCase, check: EndpointCheck, *, patient: bool
 ) -> Verification:
     if check.progress is UpdateProgress.FAILED:
         return Verification(VerificationResult.BROKEN, f"the rollback failed: {check.detail}")
     if check.progress is UpdateProgress.PENDING:
-        return _pending(case, at)
+        return _pending(case)
     if case.unapplied:
         broken = Verification(VerificationResult.BROKEN, case.unapplied)
-        return _lasting(case, Evidence.AGAINST, at, broken)
+        return _lasting(case, Evidence.AGAINST, broken)
     if check.probe is None:
         return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
     case, probe = case.given(check.probe)
     silent = probe.seen is ProbeOutcome.NO_ANSWER
     wanted = _as_wanted(case, probe)
     evidence = Evidence.FOR if wanted else Evidence.SILENT if silent else Evidence.AGAINST
-    probe_series = case.probe_series.after(evidence, at, case.every)
+    probe_series = case.after(evidence)
     before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
     if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
         why = "answers as before the update, in two probes in a row"
@@ -128,41 +122,38 @@ def _verified_rollback(
     return Verification(verdict, why, probe_series)
 
 
-def _pending(case: VerificationCase, at: datetime) -> Verification:
+def _pending(case: VerificationCase) -> Verification:
     why = "the update has not come to an end"
     within = case.pending_within or case.within
-    return _lasting(
-        case, Evidence.PENDING, at, Verification(VerificationResult.BROKEN, why), within
-    )
+    return _lasting(case, Evidence.PENDING, Verification(VerificationResult.BROKEN, why), within)
 
 
-def _against(case: VerificationCase, why: str, at: datetime) -> Verification:
-    return _lasting(case, Evidence.AGAINST, at, Verification(VerificationResult.UNCHANGED, why))
+def _against(case: VerificationCase, why: str) -> Verification:
+    return _lasting(case, Evidence.AGAINST, Verification(VerificationResult.UNCHANGED, why))
 
 
 def _lasting(
     case: VerificationCase,
     evidence: Evidence,
-    at: datetime,
     then: Verification,
     within: timedelta | None = None,
 ) -> Verification:
     """Return a result once enough probes say this, the present one too; wait until then."""
-    probe_series = case.probe_series.after(evidence, at, case.every)
+    probe_series = case.after(evidence)
     lasted = probe_series.lasted(evidence, within or case.within)
     verdict = then.verdict if lasted else VerificationResult.WAIT
     return replace(then, verdict=verdict, probe_series=probe_series)
 
 
-def _judge_named(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
+def _judge_named(case: VerificationCase, probe: ProbeAnswers) -> Verification | None:
     """Return the result for answers that name who gave them; None where more is to be compared.
 
     The name is the proof, so that equal answers of two models decide nothing
     (azure-machine-learning-v2 §5.4).
     """
     if probe.answered_by and probe.answered_by not in case.serves:
-        return _against(case, f"deployment {probe.answered_by} answers", at)
-    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
+        return _against(case, f"deployment {probe.answered_by} answers")
+    probe_series = case.after(Evidence.FOR)
     if case.pinned:
         why = "answers well when it is asked by its name"
         return Verification(VerificationResult.LIVE, why, probe_series)
@@ -176,11 +167,11 @@ def _judge_named(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
     return Verification(VerificationResult.LIVE, why, probe_series, steady=probe.agrees_with(last))
 
 
-def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
+def _judge_moved(case: VerificationCase, probe: ProbeAnswers) -> Verification | None:
     """Return the result for answers that differ from before; None where they do not."""
     if not case.moved(probe):
         return None
-    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
+    probe_series = case.after(Evidence.FOR)
     if case.again(probe):
         why = "answers changed, and two probes in a row agree"
         return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
@@ -190,8 +181,8 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
     return Verification(VerificationResult.WAIT, "answers changed: one more probe", probe_series)
 
 
-def _judge_unmoved(case: VerificationCase, check: EndpointCheck, at: datetime) -> Verification:
-    probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
+def _judge_unmoved(case: VerificationCase, check: EndpointCheck) -> Verification:
+    probe_series = case.after(Evidence.AGAINST)
     if not probe_series.lasted(Evidence.AGAINST, case.within):
         return Verification(VerificationResult.WAIT, "answers have not changed yet", probe_series)
     if check.configured != case.target:
@@ -205,19 +196,19 @@ def _judge_unmoved(case: VerificationCase, check: EndpointCheck, at: datetime) -
     return Verification(VerificationResult.UNCHANGED, why, probe_series)
 
 
-def _judge_unknown(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
+def _judge_unknown(case: VerificationCase, probe: ProbeAnswers) -> Verification:
     why = "unproven: there were no answers before to compare with"
     live = Verification(VerificationResult.LIVE, why, steady=case.again(probe))
-    return _lasting(case, Evidence.OPEN, at, live)
+    return _lasting(case, Evidence.OPEN, live)
 
 
 def _judge_expected(
-    case: VerificationCase, expected: ProbeAnswers, probe: ProbeAnswers, at: datetime
+    case: VerificationCase, expected: ProbeAnswers, probe: ProbeAnswers
 ) -> Verification:
     """Return the result for a model that is set again: it must answer as when it was verified."""
     if not probe.agrees_with(expected):
-        return _against(case, "the answers are not those that this model is known for", at)
-    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
+        return _against(case, "the answers are not those that this model is known for")
+    probe_series = case.after(Evidence.FOR)
     moved = case.before is not None and not probe.agrees_with(case.before)
     named = bool(case.serves and probe.answered_by)
     shown = named or moved or probe_series.lasted(Evidence.FOR, case.within)
@@ -228,9 +219,9 @@ def _judge_expected(
     return Verification(VerificationResult.WAIT, why, probe_series)
 
 
-def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
+def _judge_bad(case: VerificationCase, probe: ProbeAnswers) -> Verification:
     evidence = Evidence.SILENT if probe.seen is ProbeOutcome.NO_ANSWER else Evidence.BAD
-    probe_series = case.probe_series.after(evidence, at, case.every)
+    probe_series = case.after(evidence)
     if not probe_series.bad.lasted(case.within):
         return Verification(VerificationResult.WAIT, probe.detail, probe_series)
     # Else there was no answer at all.

@@ -1,10 +1,10 @@
 """The input of a verification, and its result."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeOutcome, ProbeSeries
+from shared.core.serving.probes import NO_PROBES, Evidence, ProbeAnswers, ProbeOutcome, ProbeSeries
 
 
 class VerificationResult(StrEnum):
@@ -28,13 +28,14 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class VerificationCase:
-    """Everything that a result depends on, apart from the present probe."""
+    """Everything that a result depends on, apart from the answers of the present probe."""
 
     target: str  #: the name of the model that should serve
     before: ProbeAnswers | None
     probe_series: ProbeSeries  #: those before the present one
     within: timedelta  #: how long the endpoint may take to switch
     every: timedelta  #: the usual time between two probes
+    at: datetime = field(kw_only=True)  #: the time of the present probe
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     serves: frozenset[str] = frozenset()  #: the names that may answer, where answers name one
     pinned: bool = False  #: whether the candidate is called by its name, among others
@@ -45,6 +46,10 @@ class VerificationCase:
     def known(self) -> bool:
         """Whether the answers from before can be compared with those now."""
         return self.before is not None and self.before.seen is not ProbeOutcome.NO_ANSWER
+
+    def after(self, evidence: Evidence) -> ProbeSeries:
+        """Return the series with the present probe, which says this."""
+        return self.probe_series.after(evidence, self.at, self.every)
 
     def given(self, probe: ProbeAnswers) -> "tuple[VerificationCase, ProbeAnswers]":
         """Return the case as this probe can be compared with, and what the probe showed.

@@ -14,12 +14,11 @@ from typing import Any, Final, TypeVar
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.core.config.places import Place, Places, QueuePlace
 from shared.core.counting import counted
 from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.core.hosts import is_loopback
 from shared.errors import RelearnError, TransientError
-from shared.ports.checks import SCRATCH, Check
+from shared.ports.checks import SCRATCH, Check, CheckedContainer, CheckedQueue, CheckedStorage
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of
 from shared.providers.azure_storage.copies import name_of
@@ -64,14 +63,14 @@ class StorageChecks:
 
     Args:
         environment: the app settings.
-        places: the containers and queues.
+        storage: the containers and queues.
         host: the clock of this host.
         new_id: draws the name of a scratch blob.
         development: whether plain http to this machine is allowed.
     """
 
     environment: Mapping[str, str] = field(repr=False)
-    places: Places
+    storage: CheckedStorage
     host: Clock
     new_id: Callable[[], str]
     development: bool
@@ -96,25 +95,28 @@ class StorageChecks:
                 clock,
                 needs=_needs(connection, account),
             )
-        for place in self.places.containers:
+        for place in self.storage.containers:
             does = "list, write, read, delete" if place.writes else "list, read"
             name = f"{place.setting} {place.container}: {does}".replace(" :", ":")
             yield self._of(place, name, accounts, partial(self._container, place))
-        for connection in dict.fromkeys(p.connection for p in self.places.containers if p.signed):
+        for connection in dict.fromkeys(p.connection for p in self.storage.containers if p.signed):
             if connection in by_identity:
                 account = by_identity[connection]
                 name = f"{connection} {name_of(account)}: signed URLs"
                 signs = partial(self._delegation, connection, account)
                 needs = (_identity(connection),)
                 yield Check(_STORAGE, name, account.url, signs, needs=needs)
-        for queue in self.places.queues:
+        for queue in self.storage.queues:
             name = f"{queue.setting} {queue.queue}: count"
             yield self._of(queue, name, accounts, partial(self._queue, queue))
 
     def _accounts(self) -> dict[str, BlobServiceClient]:
         """Return a client for each connection that can be used; the settings say why others not."""
         found = {}
-        places: list[Place | QueuePlace] = [*self.places.containers, *self.places.queues]
+        places: list[CheckedContainer | CheckedQueue] = [
+            *self.storage.containers,
+            *self.storage.queues,
+        ]
         wrong = {one.connection for one in places if one.problem not in ("", one.setting)}
         names = dict.fromkeys(one.connection for one in places if one.connection not in wrong)
         for name in names:
@@ -128,7 +130,7 @@ class StorageChecks:
 
     def _of(
         self,
-        place: Place | QueuePlace,
+        place: CheckedContainer | CheckedQueue,
         name: str,
         accounts: Mapping[str, BlobServiceClient],
         run: Callable[[BlobServiceClient], Finding],
@@ -165,7 +167,7 @@ class StorageChecks:
         seconds = max(round(abs(apart).total_seconds()), 1)
         return ok(f"the clocks differ by {counted(seconds, 'second')} at most")
 
-    def _container(self, place: Place, account: BlobServiceClient) -> Finding:
+    def _container(self, place: CheckedContainer, account: BlobServiceClient) -> Finding:
         container, steps = account.get_container_client(place.container), _Steps()
         try:
             return self._written(container, steps) if place.writes else _read(container, steps)
@@ -206,7 +208,7 @@ class StorageChecks:
             return self._refused(exc, "get a user delegation key", connection, account, _DELEGATION)
         return ok("a user delegation key can be got, so blobs can be signed for")
 
-    def _queue(self, place: QueuePlace, account: BlobServiceClient) -> Finding:
+    def _queue(self, place: CheckedQueue, account: BlobServiceClient) -> Finding:
         queues = AccountQueues(
             self.environment,
             place.connection,

@@ -58,7 +58,7 @@ class Meaning(StrEnum):
     REPEAT = "repeat"  #: it did not happen, and the same call may work later
     REPEAT_BRIEFLY = "repeat briefly"  #: as REPEAT, where only the next minutes can help
     CHECK = "check"  #: a write may have happened; a read may be repeated
-    CHECK_BRIEFLY = "check briefly"  #: as LOOK, where waiting longer is unlikely to help
+    CHECK_BRIEFLY = "check briefly"  #: as CHECK, where waiting longer is unlikely to help
     PARK = "park"  #: it did not happen, and an operator must do something
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.due_times import Done, done_up_to, to_start
+from shared.core.config.due_times import Done, PendingDueTime, done_up_to, to_start
 from shared.core.names import digest
-from shared.core.run.pending_due_times import PendingDueTime
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError

@@ -15,7 +15,7 @@ from urllib3.exceptions import NameResolutionError
 
 from local.identity import make_token
 from shared.config.settings import read_settings
-from shared.config.storage_places import places_of
+from shared.config.storage_places import checked_storage
 from shared.core.findings import CheckOutcome, Finding
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks
@@ -65,8 +65,8 @@ class Account:
 
     def found(self, environment: Mapping[str, str] = BY_IDENTITY) -> dict[str, Finding]:
         settings = read_settings(environment, Path("/nowhere"))
-        places = places_of(environment, settings)
-        made = StorageChecks(environment, places, self.host, lambda: "x", development=False)()
+        storage = checked_storage(environment, settings)
+        made = StorageChecks(environment, storage, self.host, lambda: "x", development=False)()
         return {one.name.partition(":")[0]: one.run() for one in made}
 
     def wrong(self, environment: Mapping[str, str] = BY_IDENTITY) -> dict[str, Finding]:

@@ -10,10 +10,10 @@ from shared.core.run.concurrency import (
     QueueEntry,
     RecentRuns,
     RunQueue,
-    concurrency_limit,
     newest_first,
     next_allowed,
     over_budget,
+    policy_of,
     releases_service_slot,
     releases_slot,
     starts_to_keep,
@@ -134,7 +134,7 @@ def test_a_run_counts_at_its_training_service_while_it_has_or_wants_a_job(
 def test_runs_of_one_key_go_one_after_the_other_unless_they_may_go_side_by_side(
     when_busy: str, most: int | None
 ) -> None:
-    assert concurrency_limit(pipeline(when_busy=when_busy)) == most
+    assert policy_of(pipeline(when_busy=when_busy)).limit == most
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ENOUGH = 7
 
 
 def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> VerificationCase:
-    return VerificationCase(TARGET, before, NO_PROBES, WITHIN, EVERY, expected)
+    return VerificationCase(TARGET, before, NO_PROBES, WITHIN, EVERY, expected, at=NOW)
 
 
 def more(answers: ProbeAnswers) -> ProbeAnswers:
@@ -49,10 +49,11 @@ class Probed:
     ) -> VerificationResult:
         self.at += self.pace if gap is None else gap
         check = seen if isinstance(seen, EndpointCheck) else unreported(seen)
+        case = replace(self.case, at=self.at)
         if self.rolling_back:
-            self.judged = verify_rollback(self.case, check, self.at, patient=self.patient)
+            self.judged = verify_rollback(case, check, patient=self.patient)
         else:
-            self.judged = verify_update(self.case, check, self.at)
+            self.judged = verify_update(case, check)
         self.case = replace(self.case, probe_series=self.judged.probe_series.showing(check.probe))
         return self.judged.verdict
 

@@ -21,7 +21,7 @@ from tests.unit.core.serving.checked_endpoints import (
     U,
     W,
 )
-from tests.unit.samples import BROKEN, SILENT
+from tests.unit.samples import BROKEN, NOW, SILENT
 
 NEW, OLD = "m-1", "blue"
 NOW_NEW = TrafficMap.of({NEW: 100})
@@ -39,7 +39,14 @@ def done(answers: ProbeAnswers | None) -> EndpointCheck:
 def named(*serves: str, pinned: bool = False, before: ProbeAnswers | None = None) -> Probed:
     before = by(OLD, BEFORE) if before is None else before
     known = VerificationCase(
-        TARGET, before, NO_PROBES, WITHIN, EVERY, serves=frozenset(serves), pinned=pinned
+        TARGET,
+        before,
+        NO_PROBES,
+        WITHIN,
+        EVERY,
+        at=NOW,
+        serves=frozenset(serves),
+        pinned=pinned,
     )
     return Probed(replace(known, pending_within=30 * MINUTE))
 
