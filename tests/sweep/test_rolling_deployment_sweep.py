@@ -1,18 +1,20 @@
 """Two hosts with different files, one running inside each call of the other: no version twice."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import permutations
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
-from tests.fakes.faults import Crash, Faults, Kind
+from tests.fakes.faults import Crash, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.fakes.world import pipeline
 from tests.unit.worlds import Observed
 
@@ -38,6 +40,7 @@ CLAIMS: Final = (
 )
 NAMES: Final = ("x-a.csv", "y-b.csv")
 MINUTE: Final = timedelta(minutes=1)
+Move: TypeAlias = "Callable[[Way[Rolling]], bool]"
 
 
 @dataclass
@@ -87,26 +90,54 @@ class Rolling(Observed):
             return False
         return True
 
+    def waits(self) -> bool:
+        left = (name for name in self.documents.rows if name.startswith(("inbox/", "open/")))
+        return bool(self.faults.late) or any(left)
+
     def search(self) -> None:
         self.app.search.run_until(self.clock.now() + 3 * MINUTE)
 
-    def live(self) -> None:
-        for name in NAMES:
-            self.clock.move(timedelta(seconds=1))
-            self.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
-            for _ in range(3):
-                if self.bear(lambda name=name: self.deliver(name)):
-                    break
-        self.tick_on(2)
-        self.use(1)
-        self.tick_on(8)
-        self.clock.move(20 * MINUTE)
-        self.bear(self.search)
-        self.tick_on(6)
 
-    def tick_on(self, number: int) -> None:
-        for _ in range(number):
-            self.bear(lambda: self.tick(60))
+def _uploaded(name: str) -> Move:
+    def uploaded(world: Rolling) -> None:
+        world.clock.move(timedelta(seconds=1))
+        world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
+
+    return once(uploaded)
+
+
+def _delivered(name: str) -> Move:
+    def delivered(way: Way[Rolling]) -> bool:
+        return not way.world.bear(lambda: way.world.deliver(name)) and way.tries < 2
+
+    return delivered
+
+
+def _ticks(most: int) -> Move:
+    """Return a move that is made until nothing waits any more, and twice at least."""
+
+    def tick(way: Way[Rolling]) -> bool:
+        way.world.bear(lambda: way.world.tick(60))
+        return way.tries < 1 or (way.tries + 1 < most and way.world.waits())
+
+    return tick
+
+
+def _searched(way: Way[Rolling]) -> bool:
+    way.world.clock.move(20 * MINUTE)
+    way.world.bear(way.world.search)
+    return False
+
+
+#: Both blobs arrive, the other file is deployed, and what is there is searched for.
+MOVES: "Final[Moves[Rolling]]" = (
+    *(move for name in NAMES for move in (_uploaded(name), _delivered(name))),
+    _ticks(2),
+    once(lambda world: world.use(1)),
+    _ticks(8),
+    _searched,
+    _ticks(6),
+)
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -117,20 +148,21 @@ def pairs() -> list[tuple[str, str]]:
 def test_each_version_is_in_one_run_wherever_the_other_host_comes_between(
     files: tuple[str, str],
 ) -> None:
-    calm = Rolling(files=files, faults=Faults({}))
-    begun = len(calm.faults.sites)
-    calm.live()
-    calls = [at for at in range(begun, len(calm.faults.sites)) if calm.faults.sites[at] in CLAIMS]
+    begun = Rolling(files=files)
+    first = len(begun.faults.sites)
+    trials = Trials(Way(begun, MOVES))
+    sites = trials.effects
+    calls = [at for at in range(first, len(sites)) if sites[at] in CLAIMS]
     deaths = calls[pairs().index(files) % 3 :: 3]  # the neighbours of a pair have the others
     for kind, chosen in ((Kind.PREEMPT, calls), (Kind.CRASH_AFTER, deaths)):
         for call in chosen:
-            world = Rolling(files=files, faults=Faults({}), event_of_one=call % 2 == 0)
-            world.faults.plan = {call: kind}
-            world.live()
-            where = f"{kind} at {call}: {calm.faults.sites[call]}"
+            way = trials.ahead_of(call)
+            way.world.event_of_one = call % 2 == 0
+            way.world.faults.plan = {call: kind}
+            world = way.go()
+            where = f"{kind} at {call}: {sites[call]}"
             counted = Counter(blob.name for run in world.runs() for blob in run.manifest)
             assert counted == dict.fromkeys(NAMES, 1), where
             assert {run.phase for run in world.runs()} == {Phase.FINISHED}, where
             assert max(Counter(world.starts).values()) == 1, where
-            left = [n for n in world.documents.rows if n.startswith(("inbox/", "open/"))]
-            assert left == [], where
+            assert not world.waits(), where
