@@ -56,9 +56,10 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
         (lambda text: json.dumps({**json.loads(text), "schema_version": 3}), "schema_version 3"),
         (lambda text: json.dumps({**json.loads(text), "schema_version": "1"}), "schema_version"),
         (lambda text: json.dumps({**json.loads(text), "unknown": 1}), "unknown"),
+        (lambda _: '{"schema_version": 1, "phase": 7, "holders": "x"}', ": "),
         (lambda text: text[:-2], "not JSON"),
         (lambda _: "", "not JSON"),
-        (lambda _: "[]", "schema_version None"),
+        (lambda _: "[1, 2]", "schema_version None"),
         (lambda _: "null", "schema_version None"),
         (lambda _: "{}", "schema_version None"),
         (lambda _: "\ufeff", "not JSON"),
@@ -76,6 +77,7 @@ def test_a_record_that_is_not_understood_is_reported_and_left_untouched(
     with pytest.raises(CorruptRecordError, match=name) as caught:
         READS[name](ledger)
     assert "schema" in str(caught.value) or message in str(caught.value)
+    assert caught.value.later == ("schema_version 3" in str(caught.value))
     assert documents.rows == before
 
 
