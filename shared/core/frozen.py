@@ -63,7 +63,7 @@ class FrozenModel(BaseModel):
             TypeError: there is no such field.
             ValueError: a value does not fit its field, or the fields do not fit each other.
         """
-        if unknown := changes.keys() - self.__dict__.keys():
+        if unknown := [name for name in changes if name not in self.__dict__]:
             raise TypeError(f"{type(self).__name__} has no field {min(unknown)!r}")
         return type(self).model_validate(self.__dict__ | changes)
 

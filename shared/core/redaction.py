@@ -179,7 +179,7 @@ class Redactor:
         kind: Any = type(value)
         if kind is str:
             return self.text(value)
-        if kind in _TEXTLESS or isinstance(value, keep):
+        if kind in _TEXTLESS or _is_one_of(kind, keep):
             return value
         if kind in _COLLECTIONS:
             return kind(self._cleaned(one, keep, depth + 1) for one in value)
@@ -204,6 +204,11 @@ class Redactor:
             if now is not was and now != was:
                 changes[name] = now
         return changes
+
+
+@lru_cache(maxsize=1024)  # asked for each member of each value
+def _is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
+    return issubclass(kind, kinds)
 
 
 @lru_cache(maxsize=1024)

@@ -71,14 +71,14 @@ class Bulkheads(Generic[T]):
         suspect: Callable[[T], bool] = lambda _: False,
         spend: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._waiting = defaultdict[str, deque[T]](deque)
+        self._waiting: defaultdict[str, deque[T]] = defaultdict(deque)
         suspects: set[str] = set()
         for item in sorted(items, key=suspect):
             bulkhead = bulkhead_of(item)
             self._waiting[bulkhead].append(item)
             if suspect(item):
                 suspects.add(bulkhead)
-        groups = defaultdict[str, _Group](_Group)
+        groups: defaultdict[str, _Group] = defaultdict(_Group)
         self._group_of = {bulkhead: groups[group_of(bulkhead)] for bulkhead in self._waiting}
         for bulkhead, group in self._group_of.items():
             group.add(bulkhead, suspect=bulkhead in suspects)
@@ -159,7 +159,7 @@ class _Group:
         self.served = 0
         self._answers = False  #: an item went well, and since then not several bulkheads failed
         self._failed: set[str] = set()  #: bulkheads that failed since the last success
-        self._failures = Counter[str]()  #: of a bulkhead, in a row
+        self._failures: Counter[str] = Counter()  #: of a bulkhead, in a row
         self._trials = 0
         self._kinds: dict[str, _Kind] = {}
         self._order: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}

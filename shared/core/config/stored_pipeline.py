@@ -1,4 +1,4 @@
-"""The configuration of a pipeline as it is in a record: what was read once is not read again.
+"""The configuration of a pipeline as it is in a record: read once, and made ready to write once.
 
 Most of a run's record is its configuration, and many records have the same.
 """
@@ -8,7 +8,12 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
-from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    PlainSerializer,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in
@@ -43,6 +48,16 @@ def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
     return known
 
 
+def _as_written(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the stored form of a pipeline."""
+    return _written(Same(pipeline))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)  # asked for each write of a run
+def _written(pipeline: Same[Pipeline]) -> dict[str, Any]:
+    return pipeline.value.model_dump(mode="json")
+
+
 def settings_of(pipeline: Pipeline) -> tuple[str, ...]:
     """Return the names of the app settings that a pipeline refers to."""
     return _settings_of(Same(pipeline))
@@ -64,4 +79,6 @@ def _form_of(pipeline: Same[Pipeline]) -> int:
 
 
 #: A configuration in a record.
-StoredPipeline = Annotated[Pipeline, WrapValidator(_as_known)]
+StoredPipeline = Annotated[
+    Pipeline, WrapValidator(_as_known), PlainSerializer(_as_written, when_used="json")
+]

@@ -57,7 +57,7 @@ def scopes_of(workspace: Workspace, environment: Mapping[str, str]) -> Scopes:
     host = urlsplit(workspace.host).hostname or ""
     arm, ml = environment.get(ARM_SCOPE), environment.get(ML_SCOPE)
     known = host if host in _CLOUDS else None
-    if is_loopback(workspace.host):
+    if known is None and is_loopback(workspace.host):
         known = urlsplit(RESOURCE_MANAGER).hostname
     if known is not None:
         return Scopes(arm or f"https://{known}{_DEFAULT}", ml or f"{_CLOUDS[known]}{_DEFAULT}")

@@ -36,6 +36,13 @@ def test_a_stored_configuration_is_read_though_it_does_not_pass_a_newer_check() 
         StudioEndpoint.model_validate(stored, context={})
 
 
+def test_a_record_holds_its_configuration_as_that_is_written_by_itself() -> None:
+    known = pipeline(max_parallel=2)
+    for config in (known, known.evolve(max_parallel=3), known):
+        stored = run(Phase.TRAINING).evolve(config=config).model_dump_json()
+        assert f'"config":{config.model_dump_json()},' in stored
+
+
 def test_a_configuration_is_evolved_with_values_that_were_read_before() -> None:
     known = pipeline()
     assert known.evolve(endpoints=known.endpoints) == known
