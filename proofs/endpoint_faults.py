@@ -14,7 +14,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from local.azureml.calls import Fault
@@ -23,7 +23,8 @@ from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.run.record import Phase
 from shared.core.serving.traffic import ALL
 from tests.fakes.azureml_world import CENSUS, AzureMlWorld
-from tests.fakes.faults import Faults, Kind, kinds_at
+from tests.fakes.faults import Kind, kinds_at
+from tests.fakes.ways import NEVER, Moves, Trials, Way
 from tests.sweep import test_serving_sweep as serving
 from tests.sweep import test_steps_sweep as steps
 
@@ -50,8 +51,8 @@ class Course:
     """The promises of the app."""
 
     promise: str
-    begin: Callable[[Faults | None], Any]  #: a world ahead of it
-    drive: Callable[[Any], object]
+    begin: Callable[[], Any]  #: a world ahead of it
+    moves: "Moves[Any]"
     wrong: Callable[[Any], Iterator[str]]
     copies: bool = False  #: whether requests are copied
 
@@ -65,22 +66,22 @@ class Course:
 def _steps(promise: str, way: str) -> Course:
     """Return a course of steps that last, with an operator who retries after each fault."""
 
-    def begin(faults: Faults | None) -> steps.Steps:
-        world = steps.fresh(way).copied(faults)
+    def begin() -> steps.Steps:
+        world = steps.fresh(way).copied()
         world.retries = 2
         return world
 
-    return Course(promise, begin, steps.Steps.live, steps.problems, copies=True)
+    return Course(promise, begin, steps.MOVES, steps.problems, copies=True)
 
 
 COURSES: Final = (
-    Course("new data to all requests", serving.served, serving.drive, serving.problems),
+    Course("new data to all requests", serving.served, serving.SECOND_MODEL, serving.problems),
     _steps("steps that last, after copies", steps.GOOD),
     _steps("a model that fails once it has requests", steps.WORSE),
     Course(
         "rollback to a deployment that is gone",
         serving.rolling_back,
-        serving.roll_back,
+        serving.ROLLBACK,
         serving.wrong_after_rollback,
     ),
 )
@@ -118,15 +119,17 @@ def problems(course: Course, way: str, plan: tuple[Planned, ...]) -> list[str]:
         way: how the workspace behaves.
         plan: the faults.
     """
-    faults = {at: Kind(kind) for where, at, kind in plan if where == _APP}
-    world = _fresh(course, way, Faults(faults))
-    written: list[int] = []
+    own = {at: Kind(kind) for where, at, kind in plan if where == _APP}
+    others = [at for where, at, _ in plan if where != _APP]
+    going = _trials(course, way).ahead_of(min(own, default=NEVER), min(others, default=NEVER))
+    world, written = going.world, list[int]()
+    world.faults.plan = own
     for where, at, kind in plan:
         if where == _WORKSPACE:
             world.azureml.calls.fault_at(at, Fault(kind))
         elif where == _OTHERS:
             _write_ahead_of(world, _sites(course, way)[1], at, written)
-    course.drive(world)
+    going.go()
     for _ in range(2 if written else 0):  # what was written last is found by a check for drift
         world.survive(lambda: world.tick(2 * serving.SECONDS))
         world.survive(lambda: world.tick(7200))
@@ -185,17 +188,22 @@ def plans(course: Course, effort: Effort) -> list[tuple[str, tuple[Planned, ...]
         effort: how much of it, or the one plan to repeat.
     """
     if effort.plan is None:
-        return [(way, plan) for way in course.ways for plan in _chosen(course, way, effort)]
+        return [(way, plan) for way in course.ways for plan in chosen(course, way, effort)]
     name, _, rest = effort.plan.partition(" / ")
     way, _, faults = rest.partition(": ")
     plan = tuple((where, int(at), kind) for where, at, kind in _FAULT.findall(faults))
     return [(way, plan)] if name == course.promise else []
 
 
-def _chosen(course: Course, way: str, effort: Effort) -> list[tuple[Planned, ...]]:
+def chosen(course: Course, way: str, effort: Effort) -> list[tuple[Planned, ...]]:
     """Return what is tried in one way: always the same, by the seed.
 
     Where answers lag, the app cannot see what others have just written: that is not tried.
+
+    Args:
+        course: what is asked of the app.
+        way: how the workspace behaves.
+        effort: how much of it.
     """
     chance, share = random.Random(effort.seed), min(effort.size, _ALL) / _ALL  # noqa: S311
     single: list[tuple[Planned, ...]] = [(one,) for one in singles(course, way)]
@@ -214,19 +222,19 @@ def _chosen(course: Course, way: str, effort: Effort) -> list[tuple[Planned, ...
     return [(), *single, *others, *both]
 
 
-def _fresh(course: Course, way: str, faults: Faults | None = None) -> AzureMlWorld:
-    world: AzureMlWorld = course.begin(faults)
+@lru_cache(maxsize=1)  # each holds many copies, and one way is tried after the other
+def _trials(course: Course, way: str) -> Trials[Any]:
+    world: AzureMlWorld = course.begin()
     for name, value in PERSONALITIES[way].items():
         setattr(world.azureml.switches, name, value)
     world.azureml.calls.log.clear()
-    return world
+    return Trials(Way(world, course.moves))
 
 
 @cache
 def _sites(course: Course, way: str) -> tuple[list[str], list[str]]:
-    world = _fresh(course, way)
-    course.drive(world)
-    return list(world.faults.sites), [call.kind for call in world.azureml.calls.log]
+    trials = _trials(course, way)
+    return trials.effects, [call.kind for call in trials.world.azureml.calls.log]
 
 
 def _shown(course: Course, way: str, planned: Planned) -> str:

@@ -12,7 +12,8 @@ from tests.fakes.world import World
 
 W = TypeVar("W", bound=World)
 
-_NEVER: Final = 10**9
+#: The number of an effect or a call that there never is.
+NEVER: Final = 10**9
 #: Each returns whether it is to be made again.
 Moves: TypeAlias = "Sequence[Callable[[Way[W]], bool]]"
 
@@ -76,7 +77,7 @@ class Trials(Generic[W]):
         self.world: Final = way.world  #: at its end
         self.effects: Final = list(way.world.faults.sites)
 
-    def ahead_of(self, effect: int = _NEVER, call: int = _NEVER) -> Way[W]:
+    def ahead_of(self, effect: int = NEVER, call: int = NEVER) -> Way[W]:
         """Return a copy of the way, ahead of an effect of the app or a call of the workspace.
 
         Args:
@@ -100,7 +101,7 @@ class Trials(Generic[W]):
 
     def with_faults(self, plan: dict[int, Kind]) -> W:
         """Return the world at the end of the way with these faults."""
-        way = self.ahead_of(min(plan, default=_NEVER))
+        way = self.ahead_of(min(plan, default=NEVER))
         way.world.faults.plan = dict(plan)
         return way.go()
 

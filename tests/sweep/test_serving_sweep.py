@@ -154,14 +154,13 @@ def _rollback(way: Way[AzureMlWorld]) -> bool:
     return _goes_on(way)
 
 
-def roll_back(world: AzureMlWorld) -> None:
-    """Ask for the rollback until it is taken, and bring it to its end."""
-    Way(world, (_rollback,)).go()
+#: The rollback is asked for until it is taken, and comes to its end.
+ROLLBACK: "Final[Moves[AzureMlWorld]]" = (_rollback,)
 
 
 @cache
 def rollback_trials() -> Trials[AzureMlWorld]:
-    return Trials(Way(rolling_back(), (_rollback,)))
+    return Trials(Way(rolling_back(), ROLLBACK))
 
 
 def wrong_after_rollback(world: AzureMlWorld) -> Iterator[str]:
