@@ -1,6 +1,5 @@
-"""Azurite starts on free ports, serves, and ends with its starter."""
+"""Azurite starts on free ports and serves. With a folder: `test_storage_folder.py`."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,15 +12,6 @@ from azure.storage.queue import QueueServiceClient
 
 from local import azurite as module
 from local.azurite import Azurite, AzuriteError, make_container
-from tests.waiting import eventually
-
-STARTER = """
-import os, time
-from local.azurite import Azurite
-with Azurite() as storage:
-    print(storage.pid, flush=True)
-    time.sleep(60)
-"""
 
 
 def _started(*arguments: str) -> "subprocess.Popen[str]":
@@ -37,36 +27,6 @@ def test_serves_blobs_and_queues(azurite: Azurite) -> None:
         assert blobs.url.startswith(azurite.blob_endpoint)
     with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
         queues.create_queue("azurite-test").send_message("x")
-
-
-def test_keeps_a_folder_over_a_restart_even_when_the_block_raises(tmp_path: Path) -> None:
-    seen: list[psutil.Process] = []
-
-    def fail() -> None:
-        with Azurite(tmp_path / "kept") as first:
-            seen.append(psutil.Process(first.pid))
-            blobs = BlobServiceClient.from_connection_string(first.connection_string)
-            make_container(blobs.get_container_client("kept")).upload_blob("x", b"1")
-            blobs.close()
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert not seen[0].is_running()
-    with Azurite(tmp_path / "kept") as second:
-        blobs = BlobServiceClient.from_connection_string(second.connection_string)
-        assert blobs.get_blob_client("kept", "x").exists()
-        blobs.close()
-
-
-def test_dies_with_a_starter_that_is_killed() -> None:
-    with _started("-c", STARTER) as starter:
-        assert starter.stdout is not None
-        pid = int(starter.stdout.readline())
-        assert psutil.pid_exists(pid)
-        os.kill(starter.pid, signal.SIGKILL)
-        starter.wait()
-    eventually(lambda: not psutil.pid_exists(pid))
 
 
 def test_command_line_stops_on_sigterm() -> None:

@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from azure.storage.blob import BlobServiceClient
 
@@ -21,7 +22,7 @@ import sys, time
 from pathlib import Path
 from local.azurite import Azurite
 with Azurite(Path(sys.argv[1]), same_ports=True) as storage:
-    print(storage.blob_endpoint, flush=True)
+    print(storage.blob_endpoint, storage.pid, flush=True)
     time.sleep(600)
 """
 
@@ -31,30 +32,49 @@ def starter(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)  # noqa: S603
 
 
+def is_running(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def blobs_in(storage: Azurite) -> list[str]:
     with BlobServiceClient.from_connection_string(storage.connection_string) as account:
         return [blob.name for blob in account.get_container_client("kept").list_blobs()]
 
 
-def test_a_second_server_on_a_folder_is_refused_and_the_data_of_the_first_stays(
+def test_a_second_server_on_a_folder_is_refused_and_the_data_of_the_first_outlives_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local.storage_folder._PATIENCE_SECONDS", 0.2)
     folder, link = tmp_path / "kept", tmp_path / "link"
     folder.mkdir()
     link.symlink_to(folder)
-    with Azurite(folder) as first:
-        with BlobServiceClient.from_connection_string(first.connection_string) as account:
-            make_container(account.get_container_client("kept")).upload_blob("x", b"1")
-        for same in (folder, link):
-            with pytest.raises(AzuriteError, match=rf"process {os.getpid()}, .*would destroy"):
-                Azurite(same).start()
-        assert blobs_in(first) == ["x"]
+    seen: list[psutil.Process] = []
+
+    def fail() -> None:
+        with Azurite(folder) as first:
+            seen.append(psutil.Process(first.pid))
+            with BlobServiceClient.from_connection_string(first.connection_string) as account:
+                make_container(account.get_container_client("kept")).upload_blob("x", b"1")
+            for same in (folder, link):
+                with pytest.raises(AzuriteError, match=rf"process {os.getpid()}, .*would destroy"):
+                    Azurite(same).start()
+            assert blobs_in(first) == ["x"]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not seen[0].is_running()
     with Azurite(link) as third:
         assert blobs_in(third) == ["x"]
+        assert third._hold is not None
+        third._hold.release()  # the lock is the server's, and not only its starter's
+        with pytest.raises(FolderInUseError):
+            StorageFolder(folder)
 
 
-def test_a_server_whose_starter_was_killed_is_waited_for_and_its_ports_are_kept(
+def test_a_server_whose_starter_was_killed_ends_is_waited_for_and_its_ports_are_kept(
     tmp_path: Path,
 ) -> None:
     # Not the default ports, which others take at any time.
@@ -63,22 +83,13 @@ def test_a_server_whose_starter_was_killed_is_waited_for_and_its_ports_are_kept(
         folder.note(Ports(*(one.getsockname()[1] for one in taken)))
     with starter(tmp_path) as process:
         assert process.stdout is not None
-        first = process.stdout.readline().strip()
+        first, pid = process.stdout.readline().split()
+        assert psutil.pid_exists(int(pid))
         process.send_signal(signal.SIGKILL)
         process.wait()
     with Azurite(tmp_path, same_ports=True) as second:
         assert second.blob_endpoint == first
-
-
-def test_the_lock_is_the_servers_and_not_only_its_starters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("local.storage_folder._PATIENCE_SECONDS", 0.1)
-    with Azurite(tmp_path) as storage:
-        assert storage._hold is not None
-        storage._hold.release()
-        with pytest.raises(FolderInUseError):
-            StorageFolder(tmp_path)
+        assert not is_running(int(pid))
 
 
 def test_a_start_that_fails_leaves_the_folder_free_and_its_ports_as_they_were(
