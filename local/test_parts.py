@@ -1,7 +1,7 @@
 """The parts that the tests are run in, each in a process of its own, and what they say.
 
 A process collects the tests of its own part alone, and takes them one after the other. What no
-part names is in the one that comes last, so each test is in exactly one.
+other part names is in `contracts`, so each test is in exactly one.
 """
 
 import re
@@ -58,8 +58,8 @@ class Part:
 def parts() -> tuple[Part, ...]:
     """Return every part, in the order in which they are to begin.
 
-    Those that wait for real processes most of the time come first: the others use the cores
-    meanwhile. Then those that compute longest, so that none of them is left alone on two cores.
+    The first needs no Azurite. Then come those that wait for real processes most of the time: the
+    others use the cores meanwhile. The last three only compute, and the shortest of them is last.
     """
     killed = _in(f"{_TESTS}/e2e", "test_demo.py", "test_proof_host_kills.py")
     many = _in(f"{_TESTS}/e2e", "test_proof_hosts.py", "test_run.py", "test_many_endpoints.py")
@@ -71,20 +71,19 @@ def parts() -> tuple[Part, ...]:
     workspace += _in(f"{_TESTS}/sweep", "test_proofs_of_runs_short.py")
     unit, e2e = f"{_TESTS}/unit", f"{_TESTS}/e2e"
     local, sweep = f"{_TESTS}/local", f"{_TESTS}/sweep"
-    named = (
+    named = (e2e, local, sweep, unit)
+    return (
+        Part("unit: runs", "what happens from new data to a served model", flows),
         Part("demo, kills", "the demo does what it shows, and a kill breaks no promise", killed),
         Part("hosts", "many runs, two hosts, `make run` and its restart", many),
         Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
-        Part("unit: runs", "what happens from new data to a served model", flows),
-        Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
         Part("unit: rest", "everything else, and the rules of the house", (unit,), (*pure, *flows)),
-        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
         Part("local servers", "the stand-ins behave as documented", (local,)),
+        Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), named),
+        Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
+        Part("faults: workspace", "no fault in Azure ML, or drawn, breaks a promise", workspace),
         Part("unit: core", "what is decided, and read from files", pure),
     )
-    taken = (unit, e2e, local, sweep)
-    rest = Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), taken)
-    return (*named, rest)
 
 
 def without_progress(said: str) -> str:
