@@ -30,9 +30,10 @@ demo-classic: $(INSTALLED) ## the same with Studio (classic) and one of its endp
 run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, until Ctrl-C
 	@$(BIN)/python -m local.run
 
+# The checks have node_modules made beside what does not need it, without the flags of this make.
 .PHONY: test
-test: $(INSTALLED) ## run everything that CI runs (about eight minutes on two cores)
-	@$(BIN)/python -m local.checks
+test: .venv/.installed ## run everything that CI runs (about eight minutes on two cores)
+	@MAKEFLAGS= $(BIN)/python -m local.checks
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure costs: calls by kind, and time as ratios (some minutes)

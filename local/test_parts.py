@@ -1,7 +1,7 @@
 """Divides the tests into parts, each for a process of its own, and adds up their results.
 
 A process collects only the tests of its own part, and runs them one after the other. Tests that
-no part names are in the last one, so each test is in exactly one part.
+no other part names are in `contracts`, so each test is in exactly one part.
 """
 
 import re
@@ -58,8 +58,8 @@ class Part:
 def parts() -> tuple[Part, ...]:
     """Return every part, in the order in which they are to begin.
 
-    Those that wait for real processes most of the time come first: the others use the cores
-    meanwhile. Then those that compute longest, so that none of them runs last on one of two cores.
+    The first needs no Azurite. Then come those that wait for real processes most of the time: the
+    others use the cores meanwhile. The last three only compute, and the shortest of them is last.
     """
     killed = _in(f"{_TESTS}/e2e", "test_demo.py", "test_proof_host_kills.py")
     many = _in(f"{_TESTS}/e2e", "test_proof_hosts.py", "test_run.py", "test_many_endpoints.py")
@@ -71,20 +71,19 @@ def parts() -> tuple[Part, ...]:
     workspace += _in(f"{_TESTS}/sweep", "test_proofs_of_runs_short.py")
     unit, e2e = f"{_TESTS}/unit", f"{_TESTS}/e2e"
     local, sweep = f"{_TESTS}/local", f"{_TESTS}/sweep"
-    named = (
+    named = (e2e, local, sweep, unit)
+    return (
+        Part("unit: runs", "the steps from new data to a live model", flows),
         Part("demo, kills", "the demo's output is true, and no kill breaks a promise", killed),
         Part("hosts", "many runs, two hosts, `make run` and its restart", many),
         Part("end to end", "real storage, real HTTP, the app in its host", (e2e,), killed + many),
-        Part("unit: runs", "the steps from new data to a live model", flows),
-        Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
         Part("unit: rest", "all others, and the rules for the code", (unit,), (*pure, *flows)),
-        Part("faults: workspace", "no fault of Azure ML or at random breaks a promise", workspace),
         Part("local servers", "the stand-ins behave as documented", (local,)),
+        Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), named),
+        Part("fault sweep", "no fault at any call breaks a promise", (sweep,), workspace),
+        Part("faults: workspace", "no fault of Azure ML or at random breaks a promise", workspace),
         Part("unit: core", "decisions, and files that are read", pure),
     )
-    taken = (unit, e2e, local, sweep)
-    rest = Part("contracts", "ports, functions, command line, infrastructure", (_TESTS,), taken)
-    return (*named, rest)
 
 
 def without_progress(said: str) -> str:
