@@ -137,12 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1.0,
         help="multiplies the size of every part: 0.1 is quick, 3 tries more (default 1)",
     )
-    add(
-        "--only",
-        nargs="+",
-        choices=sorted({task.name for task in TASKS}),
-        help="run only these parts",
-    )
+    add("--only", nargs="+", choices=sorted({task.name for task in TASKS}), help="only these")
     # One more than cores: the parts with real hosts wait most of the time.
     jobs = (os.cpu_count() or 1) + 1
     add("--jobs", type=_whole, default=jobs, help="processes at once (%(default)s)")
@@ -151,9 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "repeat a violation", "the command is printed with each violation"
     )
     shown.add_argument("--trial", type=int, help="only the trial of this number")
-    shown.add_argument(
-        "--plan", help="only the scenario with these faults, or the kill at this point"
-    )
+    shown.add_argument("--plan", help="only the scenario with these faults, or this kill")
     shown.add_argument("--size", type=_whole, help="the number of trials, in place of --scale")
     return parser
 

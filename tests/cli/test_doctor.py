@@ -76,7 +76,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the SDK's, between its calls
 
 
-def test_wrong_settings_are_told_and_what_depends_on_them_is_not_checked(
+def test_wrong_settings_are_reported_and_what_depends_on_them_is_not_checked(
     folder: Path, relearn: Relearn
 ) -> None:
     write_settings(folder, MODELS_CONTAINER="", AzureWebJobsStorage="nonsense")
@@ -176,7 +176,7 @@ def test_an_answer_that_is_not_doctors_says_what_to_do(
 
 
 @pytest.mark.parametrize("wrong", ["kläy", "a\nb", "two words"])
-def test_a_key_that_cannot_be_one_is_told(
+def test_a_key_that_cannot_be_one_is_reported(
     relearn: Relearn, url: str, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     monkeypatch.setenv("RELEARN_FUNCTION_KEY", wrong)
@@ -207,7 +207,7 @@ def test_a_url_that_cannot_be_used_is_a_usage_error(
     assert SECRET not in said.err
 
 
-def test_an_app_that_does_not_answer_is_told(relearn: Relearn) -> None:
+def test_an_app_that_does_not_answer_is_reported(relearn: Relearn) -> None:
     said = relearn("doctor", "--url", "http://127.0.0.1:1")
     assert said.code == 1
     assert "127.0.0.1 gives no answer (ConnectionError)" in said.err

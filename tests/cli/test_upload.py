@@ -117,7 +117,7 @@ def test_an_account_in_the_cloud_gets_nothing(folder: Path, relearn: Relearn) ->
     assert "az storage blob upload" in said.err
 
 
-def test_what_is_missing_is_told(folder: Path, relearn: Relearn) -> None:
+def test_a_missing_file_or_setting_is_reported(folder: Path, relearn: Relearn) -> None:
     assert "none.csv cannot be read" in relearn("upload", "none.csv", "--url", NO_APP).err
     (folder / "new.csv").write_text("a")
     write_settings(folder, MODELS_CONTAINER="")

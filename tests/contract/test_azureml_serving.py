@@ -173,7 +173,7 @@ def test_a_candidate_goes_live_in_steps_and_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PERSONALITIES)
-def test_what_was_deleted_serves_again(name: str) -> None:
+def test_a_deleted_deployment_serves_again(name: str) -> None:
     bench = Bench(name)
     serving = bench.serving
     base = bench.base()

@@ -106,7 +106,7 @@ def test_no_path_that_is_no_plain_blob_of_our_own_account_is_copied(
     assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
 
 
-def test_a_target_from_before_is_copied_anew_and_a_later_one_is_kept(bench: Bench) -> None:
+def test_a_target_from_before_is_copied_again_and_a_later_one_is_kept(bench: Bench) -> None:
     bench.put("theirs.ilearner", b"new")
     bench.put("out.ilearner", b"of an earlier job")
     source = signed_url(bench, "theirs.ilearner", Access.READ)

@@ -16,7 +16,7 @@ from tests.contract.conftest import Bench
 from tests.fakes.blobs import FakeBlobs
 
 
-def test_what_is_not_there_is_none(bench: Bench) -> None:
+def test_a_missing_blob_or_container_is_none(bench: Bench) -> None:
     assert bench.blobs.head(bench.container, "none.csv") is None
     assert bench.blobs.head("no-such-container", "none.csv") is None
     assert list(bench.blobs.listing("no-such-container", "")) == []

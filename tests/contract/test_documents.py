@@ -60,7 +60,7 @@ def documents(request: pytest.FixtureRequest, transport: ForgetfulTransport) -> 
         yield BlobDocuments(client, lambda: uuid.uuid4().hex)
 
 
-def test_what_was_never_written_is_none(documents: Documents) -> None:
+def test_a_document_that_was_never_written_is_none(documents: Documents) -> None:
     assert documents.read("runs/x") is None
     assert list(documents.listing("runs/")) == []
 

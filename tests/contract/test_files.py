@@ -130,7 +130,7 @@ def test_a_file_is_read_with_what_it_names_and_watched(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", [FILE, PROBE])
-def test_another_content_is_a_change_and_a_file_written_anew_is_none(
+def test_another_content_is_a_change_and_a_file_written_again_is_none(
     bench: Bench, name: str
 ) -> None:
     _, watched = bench.read()

@@ -49,7 +49,7 @@ def test_messages_are_counted(bench: Bench) -> None:
     assert bench.queues.count(name) == 3
 
 
-def test_an_empty_queue_and_none_are_told_apart(bench: Bench) -> None:
+def test_an_empty_queue_and_none_are_distinguished(bench: Bench) -> None:
     name = f"queue-{uuid.uuid4().hex}"
     assert bench.queues.count(name) is None
     bench.send(name, 0)

@@ -193,7 +193,7 @@ def test_another_try_of_a_candidate_is_another_one_where_it_is_staged(bench: Ben
     assert len(names) == 3 or not bench.endpoint.plan.stages
 
 
-def test_a_change_of_others_is_told_and_kept(bench: Bench) -> None:
+def test_a_change_of_others_is_reported_and_kept(bench: Bench) -> None:
     candidate = bench.endpoint.candidate(bench.model("baselines/told.ilearner"), "sample-1")
     bench.endpoint.stage(candidate)
     bench.switch()

@@ -59,7 +59,7 @@ def stage() -> Iterator[MadeUp]:
         yield built
 
 
-def test_a_model_gets_its_requests_by_steps_whatever_happens_to_host_and_traffic(
+def test_a_model_gets_its_traffic_in_steps_after_faults_of_host_and_traffic(
     stage: MadeUp,
 ) -> None:
     (old,), sent = stage.traffic(), puts(stage)

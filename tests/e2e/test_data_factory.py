@@ -263,7 +263,7 @@ def test_a_window_waits_for_its_data_and_its_delay(scene: Scene) -> None:
     assert scene.serves("late") == trained_on(labelled(30))
 
 
-def test_one_window_is_one_job_and_no_secret_is_told(scene: Scene) -> None:
+def test_one_window_is_one_job_and_no_secret_is_reported(scene: Scene) -> None:
     counts = {"classic": 1, "arm": 1, "weeks": 3, "days": 4}
     runs = [run for name, n in counts.items() for run in scene.ended(f"{name}-pipeline", n)]
     assert len(runs) == sum(counts.values())

@@ -43,7 +43,7 @@ def test_a_sound_app_is_well(world: World, api: Api) -> None:
     assert not [one for one in secrets_of(world) if one in json.dumps(found)]
 
 
-def test_what_is_wrong_has_something_to_do(world: World, api: Api) -> None:
+def test_each_wrong_line_has_advice(world: World, api: Api) -> None:
     del api
     world.environment.pop("TRAINING_KEY")
     status, found = asked({"seconds": 10})

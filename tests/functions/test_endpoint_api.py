@@ -148,7 +148,7 @@ def test_a_request_that_is_not_understood_changes_nothing(
     assert not twice.open_runs()
 
 
-def test_what_is_not_there_is_said(twice: World, api: Api) -> None:
+def test_an_unknown_endpoint_key_or_run_is_reported(twice: World, api: Api) -> None:
     assert api.endpoint("staging").status == 404
     assert "production" in api.endpoint("staging").body["detail"]
     assert api.endpoint(key="acme").status == 404

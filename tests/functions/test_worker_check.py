@@ -83,7 +83,7 @@ def test_the_running_interpreter_is_taken_when_it_is_the_right_one(tmp_path: Pat
     assert find_python(None, {}, str(running)) == running
 
 
-def test_what_does_not_run_has_no_identity(tmp_path: Path) -> None:
+def test_an_app_that_does_not_run_has_no_identity(tmp_path: Path) -> None:
     (tmp_path / "python").write_text("no program", encoding="ascii")
     assert identity(tmp_path / "python") is None
     assert identity(tmp_path / "missing") is None

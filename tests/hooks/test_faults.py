@@ -38,7 +38,7 @@ def test_missing_functions_end_the_hook(known: dict[str, bool], failure: int, wo
     assert site.azure.called("/api/health") == 0
 
 
-def test_a_host_that_does_not_start_is_told_from_an_app_without_functions() -> None:
+def test_a_host_that_does_not_start_is_distinguished_from_an_app_without_functions() -> None:
     with served(working()) as site:
         deny = refused(site.azure, 400, "BadRequest")
         site.azure.faults += [("GET " + SITE, deny)] * 100

@@ -40,7 +40,7 @@ def test_wrong_settings_are_the_first_reason_for_a_lost_event() -> None:
         assert "what to do: first correct what `GET" in site.after().said
 
 
-def test_what_was_given_up_is_said() -> None:
+def test_undelivered_events_are_reported() -> None:
     queue = {"account": "st", "name": "relearn-storage-events-poison", "messages": 4}
     azure = working(lost_events=100)
     azure.undelivered = {"at": "2031-05-06T07:00:00Z", "poison": [queue], "dead_letters": 2}

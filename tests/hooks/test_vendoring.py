@@ -156,7 +156,7 @@ def test_a_library_for_something_else_is_named(
     assert words in line
 
 
-def test_what_is_missing_wrong_or_too_much_is_named(tmp_path: Path) -> None:
+def test_a_missing_wrong_or_extra_package_is_named(tmp_path: Path) -> None:
     package(tmp_path, "azure-functions", "1.26.0", ["py3-none-any"])
     package(tmp_path, "other", "5", ["py3-none-any"], lost=["other/a.py", "other/b.py"])
     assert wrong_in(tmp_path, pinned(REQUIREMENTS)) == [

@@ -202,6 +202,6 @@ def test_a_wrong_query_of_the_workbook_is_found(key: str, value: Any, what: str)
     assert [one for one in monitoring(RULE, item) if what in one]
 
 
-def test_files_that_cannot_be_read_are_told_with_their_line() -> None:
+def test_files_that_cannot_be_read_are_reported_with_their_line() -> None:
     found = check_monitoring({ALERTS: "[\n{,"}, frozenset())
     assert [(one.file, one.line) for one in found] == [(ALERTS, 2), (WORKBOOK, 1)]

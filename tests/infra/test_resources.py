@@ -95,7 +95,7 @@ def test_a_resource_that_exists_is_not_set() -> None:
     assert "'kind' cannot be set: 'account' is 'existing'" in said(text)[0]
 
 
-def test_a_union_told_apart_by_a_property_takes_what_its_variant_takes() -> None:
+def test_a_union_distinguished_by_a_property_takes_what_its_variant_takes() -> None:
     text = """resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: 'topic'
 }

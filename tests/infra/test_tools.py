@@ -34,7 +34,7 @@ def test_no_finding_is_right() -> None:
     assert (found.wrong, found.passed, found.skipped) == ((), 3, 0)
 
 
-def test_a_failed_check_is_told_with_file_and_line() -> None:
+def test_a_failed_check_is_reported_with_file_and_line() -> None:
     found = judged(report(3, 0, FAILED), "")
     where = "infra/modules/storage.bicep:20"
     what = f"{FAILED['check_name']} (CKV_AZURE_3, {FAILED['resource']})"
@@ -86,7 +86,7 @@ def stand_in(tmp_path: Path, said: str, code: int) -> Path:
     return tool.parent
 
 
-def test_a_weak_workflow_is_told_with_file_and_line(tmp_path: Path) -> None:
+def test_a_weak_workflow_is_reported_with_file_and_line(tmp_path: Path) -> None:
     said = "error[unpinned-uses]: not pinned to a hash\n  --> .github/workflows/a.yml:7:9\n   |"
     found = zizmor(stand_in(tmp_path, said, 14), ROOT / ".github")
     assert found.wrong == (".github/workflows/a.yml:7: not pinned to a hash (unpinned-uses)",)

@@ -118,5 +118,5 @@ def test_a_script_ends_with_the_fork_that_started_it(tmp_path: Path) -> None:
         eventually(lambda: is_gone(script))
 
 
-def test_what_is_no_fork_runs_no_script_as_one(tmp_path: Path) -> None:
+def test_a_process_that_is_not_a_fork_runs_no_script_as_one(tmp_path: Path) -> None:
     assert forks.forked_script(tmp_path / "script.py", (), tmp_path / "said", {}) is None

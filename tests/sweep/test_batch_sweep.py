@@ -51,7 +51,7 @@ MOVES: "Final[Moves[Observed]]" = (
 
 
 @pytest.mark.parametrize(("mode", "share"), MODES, ids=["burst", "queue", "max_parallel"])
-def test_each_version_has_exactly_one_run_whatever_fails(
+def test_each_version_has_exactly_one_run_after_any_fault(
     mode: dict[str, Any], share: slice
 ) -> None:
     trials = Trials(Way(Observed(config={"pipeline": mode}), MOVES))

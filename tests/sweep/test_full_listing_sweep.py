@@ -83,7 +83,7 @@ def ways(before: int, appear: Callable[[Observed], None]) -> "Moves[Observed]":
     return (ticks(before), once(appear), *day, *day)
 
 
-def test_what_appears_has_one_run_and_what_existed_none_whatever_fails() -> None:
+def test_a_new_blob_has_one_run_and_an_existing_one_none_after_any_fault() -> None:
     trials = Trials(Way(started(), ways(12, _data_appears)))
     sites = trials.effects
     assert {"create existing", "create full_listing", "create inbox"} <= set(sites)
@@ -115,7 +115,7 @@ def _model_appears(world: Observed) -> None:
     world.blobs.appear(MODELS, "promote/sample/b.ilearner", trained.model, old)
 
 
-def test_a_model_that_appears_is_promoted_once_whatever_fails() -> None:
+def test_a_model_that_appears_is_promoted_once_after_any_fault() -> None:
     trials = Trials(Way(started_over_models(), ways(8, _model_appears)))
     sites = trials.effects
     assert {"create existing_models", "create full_listing_models", "create versions"} <= set(sites)

@@ -87,7 +87,7 @@ def test_without_faults_the_one_that_was_announced_last_serves() -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_the_newest_of_a_second_serves_whatever_fails(part: int) -> None:
+def test_the_newest_of_a_second_serves_after_any_fault(part: int) -> None:
     calls = trials().effects
     faults = [(call, kind) for call in range(len(calls)) for kind in kinds_at(calls, call)]
     assert len(faults) >= SHARE * PARTS * 10

@@ -82,5 +82,5 @@ def test_without_a_fault_nothing_is_wrong(style: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind.fits("create runs")])
-def test_each_window_and_key_has_one_run_whatever_fails(kind: Kind) -> None:
+def test_each_window_and_key_has_one_run_after_any_fault(kind: Kind) -> None:
     assert trials("EndOfInterval").after_each(kind, problems) == []

@@ -261,7 +261,9 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
         ("decision 99", "'decision 99' does not exist"),
     ],
 )
-def test_what_leads_nowhere_is_reported_with_file_and_line(text: str, message: str) -> None:
+def test_a_citation_that_leads_nowhere_is_reported_with_file_and_line(
+    text: str, message: str
+) -> None:
     assert message in "\n".join(wrong_in("x.py", text))
 
 

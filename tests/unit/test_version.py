@@ -59,7 +59,7 @@ def test_every_record_says_which_version_wrote_it() -> None:
 
 
 @pytest.mark.parametrize("writer", [None, "", "0.0.9", "1.0.0"])
-def test_a_record_is_read_whichever_version_wrote_it(
+def test_a_record_of_any_app_version_is_read(
     ledger: Ledger, documents: MemoryDocuments, writer: str | None
 ) -> None:
     wanted = run(Phase.TRAINING)

@@ -1,4 +1,4 @@
-"""What an operator asks a manual run to be."""
+"""The request of an operator for a manual run."""
 
 import json
 from collections.abc import Mapping

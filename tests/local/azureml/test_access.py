@@ -34,7 +34,7 @@ def test_which_tokens_are_taken(bench: Bench, audience: str, on_arm: int, on_pla
 
 
 @pytest.mark.parametrize("token", ["", "made-up", "cut"])
-def test_what_is_no_token(bench: Bench, token: str) -> None:
+def test_texts_that_are_not_tokens_are_refused(bench: Bench, token: str) -> None:
     bench.token = bench.token[:-3] if token == "cut" else token
     answer = bench.ask("GET", "")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")

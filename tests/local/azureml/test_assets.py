@@ -61,7 +61,7 @@ def test_what_is_not_registered_is_named_in_the_details(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "spec", [{"type": "sweep"}, {"command": ""}, {"type": "pipeline", "jobs": {}}]
 )
-def test_what_a_component_cannot_be(bench: Bench, spec: dict[str, Any]) -> None:
+def test_wrong_components_are_refused(bench: Bench, spec: dict[str, Any]) -> None:
     assert put(bench, "1", **spec) == 400
 
 
@@ -73,7 +73,7 @@ def test_an_anonymous_component_gets_a_version_of_the_services(bench: Bench) -> 
     assert first.json()["name"] == again.json()["name"] not in ("0", "1")
 
 
-def test_code_is_found_by_its_hash_whatever_its_name(bench: Bench) -> None:
+def test_code_with_any_name_is_found_by_its_hash(bench: Bench) -> None:
     recorded = vector("rec_code_versions_by_hash_200")
     wanted = recorded["response"]["body"]["value"][0]["properties"]
     own = {"codeUri": "https://x/y", "properties": wanted["properties"]}
@@ -132,7 +132,7 @@ def test_the_forms_of_a_place(uri: str) -> None:
         "azureml:data:1",
     ],
 )
-def test_what_is_no_place(uri: str) -> None:
+def test_uris_that_name_no_place_are_refused(uri: str) -> None:
     bench = Bench()
     bench.hooks.add_datastore("foreign", "models", account="other")
     with pytest.raises(NoSuchPlaceError):

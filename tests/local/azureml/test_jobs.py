@@ -43,7 +43,7 @@ def refused(bench: Bench, own: dict[str, Any]) -> str:
         ({"outputs": {"model": None}}, "properties.outputs.model'"),
     ],
 )
-def test_what_a_pipeline_job_cannot_be(bench: Bench, members: dict[str, Any], why: str) -> None:
+def test_wrong_pipeline_jobs_are_refused(bench: Bench, members: dict[str, Any], why: str) -> None:
     assert why in refused(bench, bench.pipeline(**members))
 
 
@@ -66,12 +66,12 @@ def test_a_literal_is_a_text_that_is_not_empty(bench: Bench, value: object) -> N
         ({"codeId": "azureml:nobody:1"}, "not registered"),
     ],
 )
-def test_what_a_command_job_cannot_be(bench: Bench, members: dict[str, Any], why: str) -> None:
+def test_wrong_command_jobs_are_refused(bench: Bench, members: dict[str, Any], why: str) -> None:
     assert why in refused(bench, bench.command(**members))
 
 
 @pytest.mark.parametrize("name", ["-x", "a b", "x" * 256])
-def test_what_is_no_name(bench: Bench, name: str) -> None:
+def test_wrong_names_are_refused(bench: Bench, name: str) -> None:
     assert bench.put(name.replace(" ", "%20")).status == 400
 
 

@@ -190,7 +190,7 @@ def test_metrics_may_not_be_readable(
     assert (answer.status, answer.json()["code"]) == (status, code)
 
 
-def test_what_may_be_otherwise(make_bench: MakeBench) -> None:
+def test_metrics_where_the_contract_leaves_the_behaviour_open(make_bench: MakeBench) -> None:
     bench = prepared(make_bench(metrics_stars="one", metrics_errors="wrapped", metrics_emitters=2))
     assert ask(bench, where="deployment eq '*' and statusCode eq '*'").json()["error"]["code"]
     score(bench, 10, "blue")

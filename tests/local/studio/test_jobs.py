@@ -105,7 +105,7 @@ def test_a_job_trains_on_the_bytes_there_are_when_it_runs(bench: Bench) -> None:
     assert bench.blobs.contents[f"{BASE}out/model.ilearner"] != before
 
 
-def test_results_by_account_key_are_signed_anew_at_each_poll(bench: Bench) -> None:
+def test_results_by_account_key_are_signed_again_at_each_poll(bench: Bench) -> None:
     service = bench.publish_training()
     place = "/retrain/model.ilearner"
     bench.blobs.contents["https://acct.blob.core.windows.net/retrain/in.csv"] = CSV

@@ -202,7 +202,7 @@ def test_a_client_id_that_is_none_is_named(client: str, says: str) -> None:
         ({**IDENTITY, "AzureWebJobsStorage__serviceUri": BLOB}, "AzureWebJobsStorage__serviceUri"),
     ],
 )
-def test_what_is_set_and_not_used_is_said(changes: dict[str, str], setting: str) -> None:
+def test_a_setting_that_is_not_used_is_reported(changes: dict[str, str], setting: str) -> None:
     assert reported(changes) == []
     (hint,) = connection_hints({"AzureWebJobsStorage": STRING, **changes})
     assert hint.where == setting

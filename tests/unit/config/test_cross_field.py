@@ -65,7 +65,7 @@ def inputs_apart(one: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), SEVERAL, ids=[message for _, message in SEVERAL])
-def test_a_mistake_over_several_fields_is_reported_beside_any_of_a_single_one(
+def test_a_problem_of_several_fields_is_reported_with_any_of_a_single_one(
     load: Load, change: Change, message: str
 ) -> None:
     several = both(inputs_apart, change)
@@ -147,7 +147,7 @@ def test_one_more_mistake_hides_none(load: Load, change: Change, path: str, mess
     assert len(more) == len(set(more)) > 0
 
 
-def test_what_a_check_needs_is_not_made_up(load: Load) -> None:
+def test_a_check_does_not_invent_missing_values(load: Load) -> None:
     """A field that is wrong is neither taken as missing nor by its default."""
     found = reported(load(both(put("schedule", "later"), put("skip_if_no_new_data", ON))))
     assert not [text for text in found if "need a schedule" in text]
@@ -157,7 +157,7 @@ def test_what_a_check_needs_is_not_made_up(load: Load) -> None:
     assert len(found) == 1
 
 
-def test_an_endpoint_that_may_be_anothers_is_reported_beside_other_mistakes(load: Load) -> None:
+def test_an_endpoint_that_may_be_anothers_is_reported_with_other_problems(load: Load) -> None:
     other = UPDATE.replace("azureml.net", "example.com")
 
     def text(*, spoilt: bool) -> str:

@@ -41,7 +41,7 @@ def test_a_parameter_that_no_record_can_hold_is_refused(load: Load, value: float
     assert load(put("training.parameters", {"n": value})).problems
 
 
-def test_what_people_paste_is_corrected(load: Load) -> None:
+def test_common_mistakes_of_pasted_values_are_corrected(load: Load) -> None:
     def change(one: dict[str, Any]) -> None:
         one["training"]["service"] = f" {BASE}/jobs. "
         one["endpoints"][0]["update"] = f"{UPDATE}."

@@ -54,7 +54,7 @@ def test_to_be_given_is_all_that_is_known_of_it() -> None:
 
 
 @pytest.mark.parametrize("path", [("training",), ("data",), ("gate",), ("endpoints",), ("key",)])
-def test_whatever_is_not_known_no_check_fails_for_it(path: tuple[str, ...]) -> None:
+def test_no_check_fails_because_of_an_unknown_value(path: tuple[str, ...]) -> None:
     known = tree(data__settle="1s", gate={"rules": [{"metric": "AUC", "max_drop": 1}]})
     known["endpoints"][0]["verify"]["rows"] = ROWS
     partly = as_far_as_right(Pipeline, known, [(path, "missing")], {FIELDS_ONLY: True})

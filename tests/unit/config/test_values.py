@@ -40,18 +40,18 @@ def test_a_setting_like_one_that_is_set_is_somebody_elses(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["MODELS_CONTAINER", "STORAGE_EVENTS_QUEUE", "POLL_SCHEDULE"])
-def test_quotes_and_blanks_around_a_value_are_told(tmp_path: Path, name: str) -> None:
+def test_quotes_and_blanks_around_a_value_are_reported(tmp_path: Path, name: str) -> None:
     assert problems(tmp_path, **{name: '"abc"'}) == [f"{name}: is in quotes: remove them"]
     assert problems(tmp_path, **{name: " abc"}) == [f"{name}: has blanks around it: remove them"]
 
 
 @pytest.mark.parametrize("name", ["CLAIM_LEASE", "POLL_SCHEDULE", "MODELS_CONTAINER"])
-def test_an_unresolved_key_vault_reference_is_told(tmp_path: Path, name: str) -> None:
+def test_an_unresolved_key_vault_reference_is_reported(tmp_path: Path, name: str) -> None:
     (said,) = problems(tmp_path, **{name: "@Microsoft.KeyVault(SecretUri=https://v/s)"})
     assert said.startswith(f"{name}: its Key Vault reference is not resolved")
 
 
-def test_quotes_around_the_path_of_the_pipelines_file_are_told(tmp_path: Path) -> None:
+def test_quotes_around_the_path_of_the_pipelines_file_are_reported(tmp_path: Path) -> None:
     place = read_settings({**GOOD, "PIPELINES_FILE": '"pipelines.yaml"'}, tmp_path).pipelines
     assert str(place.problem) == "PIPELINES_FILE: is in quotes: remove them"
 

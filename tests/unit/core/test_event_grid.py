@@ -118,7 +118,7 @@ def test_a_long_name_is_checked_in_no_form_that_no_blob_can_have(name: str) -> N
     assert found.names == (name,)
 
 
-def test_what_no_blob_can_be_called_names_none() -> None:
+def test_a_name_that_no_blob_can_have_names_no_blob() -> None:
     half = "\ud83d.csv"
     found = blob_in(created(BASE + half, URL + "whole.csv"))
     assert isinstance(found, ChangedBlob)

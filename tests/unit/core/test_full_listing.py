@@ -111,13 +111,13 @@ def test_a_pipeline_that_is_added_is_recorded_at_once_and_by_itself() -> None:
     assert second.needs(done.covered["a"].generation)
 
 
-def test_another_container_begins_anew() -> None:
+def test_another_container_is_listed_from_its_beginning() -> None:
     elsewhere = begun(ended(None), replace(PLAN, location="account/other"))
     assert (elsewhere.covered, elsewhere.generations) == ({}, {})
     assert set(elsewhere.joining) == {"a", "b"}
 
 
-def test_a_pipeline_that_opens_no_runs_any_more_is_recorded_anew_when_it_does() -> None:
+def test_a_pipeline_that_opens_no_runs_any_more_is_recorded_again_when_it_does() -> None:
     silent = replace(PLAN, activated=frozenset("a"), silent=frozenset("b"))
     done = ended(ended(None), silent, NOW + SECOND)
     assert set(done.covered) == {"a"}

@@ -70,9 +70,7 @@ def test_different_parts_give_different_digests(one: list[str], other: list[str]
 
 
 @given(st.text(), st.text(), st.text())
-def test_an_id_is_safe_in_a_blob_name_whatever_it_stands_for(
-    pipe: str, blob: str, tag: str
-) -> None:
+def test_every_id_is_safe_in_a_blob_name(pipe: str, blob: str, tag: str) -> None:
     made = names.version_id(pipe, "data", blob, tag)
     assert set(made) <= set("0123456789abcdef-")
 

@@ -187,7 +187,7 @@ def test_a_number_is_hidden_only_where_it_is_the_secret() -> None:
     assert redactor.text("pin 1000 of 10002") == "pin *** of 10002"
 
 
-def test_what_is_clean_is_not_changed_by_a_second_cleaning() -> None:
+def test_a_redacted_text_is_not_changed_by_a_second_redaction() -> None:
     dirty = f"https://a/b?sig={SIGNATURE} AccountKey = {ACCOUNT_KEY} Bearer abc SharedKey a:{DRAWN}"
     once = redact(dirty)
     assert redact(once) == once
@@ -247,7 +247,7 @@ def test_keys_that_are_reported_never_push_out_those_of_the_settings(
         "\\",
     ],
 )
-def test_no_text_takes_long_whatever_is_in_it(piece: str) -> None:
+def test_no_text_takes_long_with_any_content(piece: str) -> None:
     many = Redactor(DRAWN, "ab+/c=", 'tK9/+="q\\u0041 8dJ3-Zr')
     many.text("sig" + piece * (100_000 // len(piece)) + "x")  # by its square it takes hours
     redact(piece * (100_000 // len(piece)))

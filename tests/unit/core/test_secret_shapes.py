@@ -89,6 +89,6 @@ def test_the_shape_of_a_signature_is_known_by_its_padding(pad: str) -> None:
     assert redact(f"it is {plain} here") == f"it is {plain} here"
 
 
-def test_what_has_no_capitals_is_no_signature_whatever_its_length() -> None:
+def test_a_text_without_capitals_of_any_length_is_not_a_signature() -> None:
     for word in (DRAWN.lower(), DRAWN.upper()):
         assert redact(f"it is {word} here") == f"it is {word} here"

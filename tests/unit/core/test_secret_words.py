@@ -129,6 +129,6 @@ def test_every_text_in_json_is_a_word_and_so_is_each_part_of_a_path() -> None:
     assert found == ["a/b", "a", "b", "c", "c", "d", "d", "e", "e"]
 
 
-def test_what_cannot_be_printed_is_shown_as_an_escape() -> None:
+def test_an_unprintable_character_is_shown_as_an_escape() -> None:
     assert one_line("a\nb\x00ä") == r"a\nb\x00ä"
     assert one_line("plain ä") == "plain ä"

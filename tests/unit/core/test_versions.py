@@ -75,7 +75,7 @@ def test_the_order_is_total_and_does_not_depend_on_how_versions_come(
 
 
 @given(several)
-def test_whatever_is_promoted_in_whichever_order_the_newest_stays(found: list[BlobVersion]) -> None:
+def test_the_newest_stays_after_promotions_in_any_order(found: list[BlobVersion]) -> None:
     endpoint_state = EndpointState(ref=ref("https://x"))
     for number, version in enumerate(found):
         one = run(Phase.VERIFYING, run_id=f"sample-{number}", manifest=(version,))

@@ -219,7 +219,7 @@ def wrong(world: World, end: Phase) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("answer", "end"), [("approve", Phase.PROMOTED), ("reject", Phase.REJECTED)]
 )
-def test_one_verdict_and_one_answer_whatever_fault_is_met_on_the_way(
+def test_there_is_one_verdict_and_one_answer_after_any_fault(
     kind: Kind, answer: str, end: Phase
 ) -> None:
     calm = World(config=CONFIG)

@@ -185,7 +185,7 @@ def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> Non
     assert not world.changes()
 
 
-def test_a_copy_from_before_the_run_is_made_anew() -> None:
+def test_a_copy_from_before_the_run_is_made_again() -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/x.ilearner")
     sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).signature

@@ -77,7 +77,7 @@ def test_services_of_one_host_are_served_in_turn_and_new_ones_are_first() -> Non
     assert done == [f"a/{service}/{number}" for number in range(5) for service in "st"]
 
 
-def test_what_failed_waits_for_whatever_works() -> None:
+def test_the_tasks_of_a_failing_service_come_last() -> None:
     done = order(many("a/s", "b/s"), failing="a/s")
     assert done == ["a/s/0", "b/s/0", "b/s/1", "b/s/2", "a/s/1", "a/s/2"]
 
@@ -89,7 +89,7 @@ def test_a_service_is_left_after_five_failures_in_a_row_and_its_rest_requeued() 
     assert left == ["a/s/5", "a/s/6"]
 
 
-def test_failures_are_counted_anew_after_one_that_went_well() -> None:
+def test_failures_are_counted_again_after_one_that_went_well() -> None:
     failing = "a/s/0 a/s/1 a/s/2 a/s/3 a/s/5 a/s/6 a/s/7 a/s/8"
     assert order(many("a/s", count=10), failing) == many("a/s", count=10)
 

@@ -72,7 +72,7 @@ def test_a_failing_service_is_left_alone_and_the_others_continue() -> None:
     assert len([item for item in tries if item[0] == "b"]) == 100
 
 
-def test_a_success_between_failures_has_them_counted_anew() -> None:
+def test_a_success_between_failures_has_them_counted_again() -> None:
     failing = [f"a!{n}" for n in range(FAILURES - 1)]
     items = [*failing, "a0", *failing, "a1", *failing]
 
@@ -154,7 +154,7 @@ def test_a_host_whose_services_all_hang_is_left_after_a_few_of_them() -> None:
     assert len([item for item in done if item.startswith("i/")]) == 10
 
 
-def test_what_failed_the_last_time_comes_last() -> None:
+def test_a_task_that_failed_the_last_time_comes_last() -> None:
     items = [f"{at}/s/{number}" for at in range(10) for number in range(3)] + ["h/s/0", "h/s/1"]
     hung = Counter(str(at) for at in range(10))
     assert "h/s/0" not in served(items, hung)[:5]
@@ -212,7 +212,7 @@ def test_work_that_is_stopped_is_requeued() -> None:
     assert len(left) >= 50 - 5 - MOST_AT_ONCE
 
 
-def test_what_a_worker_did_not_expect_is_not_lost() -> None:
+def test_an_unexpected_error_of_a_worker_is_not_lost() -> None:
     def work(item: str) -> bool:
         if item == "a3":
             raise KeyError(item)

@@ -34,7 +34,7 @@ def read_with(headers: dict[str, str], now: Callable[[], datetime] = lambda: WRI
 
 
 @pytest.mark.parametrize("age", [timedelta(), timedelta(hours=1)])
-def test_a_document_is_as_old_as_the_storage_says_whatever_the_clock_of_the_host(
+def test_the_age_of_a_document_does_not_depend_on_the_clock_of_the_host(
     age: timedelta,
 ) -> None:
     answered = format_datetime(WRITTEN + age, usegmt=True)

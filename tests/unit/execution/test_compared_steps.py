@@ -102,7 +102,7 @@ def test_own_probes_are_not_compared_however_many_there_are() -> None:
     assert len(comparison_of(one).own) <= 1
 
 
-def test_the_next_step_is_compared_anew() -> None:
+def test_the_next_step_is_compared_again() -> None:
     one = ruled(shares=(10, 50, 100))
     serve(one, (10, 0), (89, 1), 200)
     one.check(HOUR)
@@ -112,7 +112,7 @@ def test_the_next_step_is_compared_anew() -> None:
     assert comparison_of(one).total == Counts()
 
 
-def test_the_last_step_has_nothing_beside_it_and_needs_its_requests_alone() -> None:
+def test_the_last_step_has_no_comparison_and_needs_only_its_requests() -> None:
     one = ruled()
     serve(one, (10, 0), (89, 1), 200)
     one.check(HOUR)
@@ -134,7 +134,7 @@ def test_a_record_with_a_comparison_has_the_second_form(*, compares: bool) -> No
 # Over the stand-in for a workspace.
 
 
-def test_errors_that_those_beside_it_have_not_roll_back() -> None:
+def test_errors_that_other_deployments_do_not_have_roll_back() -> None:
     world = baking(requests=100, **COMPARED)
     world.fail_for_clients()
     ended = world.ended()

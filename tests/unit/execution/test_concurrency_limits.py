@@ -50,7 +50,7 @@ FAULTS = [Kind.CRASH_AFTER, Kind.LOST, Kind.PREEMPT]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_max_parallel_holds_whatever_goes_wrong_at_any_call(kind: Kind) -> None:
+def test_max_parallel_holds_after_a_fault_at_any_call(kind: Kind) -> None:
     for call in range(FAULTS.index(kind), 40, 9):
         world = world_of({**PARALLEL, "max_parallel": 2})
         world.poll.tick()
@@ -85,7 +85,7 @@ def test_a_parked_run_whose_job_still_runs_keeps_its_slot_at_the_service() -> No
     assert (started, world.now_of(second).phase) == (1, Phase.WAITING)
 
 
-def test_a_run_parked_in_training_does_not_continue_beside_the_next_of_its_key() -> None:
+def test_a_run_parked_in_training_does_not_continue_while_the_next_of_its_key_runs() -> None:
     world = world_of(QUEUE)
     (first,) = arrive(world, "a.csv")
     world.clock.move(MINUTE)

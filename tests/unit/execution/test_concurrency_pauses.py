@@ -118,7 +118,7 @@ def test_a_pause_by_failures_holds_though_another_customer_is_paused_later() -> 
     assert waiting(world) == []
 
 
-def test_a_superseded_run_between_failures_does_not_begin_the_count_anew() -> None:
+def test_a_superseded_run_between_failures_does_not_begin_the_count_again() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
     arrive(world, "b.csv")

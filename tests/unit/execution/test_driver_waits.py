@@ -106,7 +106,7 @@ def test_a_slot_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     assert len(world.faults.sites) == writes
 
 
-def test_a_run_goes_on_from_the_version_that_was_stored_and_its_job_is_not_checked(
+def test_a_run_continues_from_the_version_that_was_stored_and_its_job_is_not_checked(
     world: Observed,
 ) -> None:
     driver, ledger, one = world.app.driver, world.context.ledger, world.start()

@@ -209,7 +209,7 @@ def test_runs_that_wait_for_the_endpoint_do_not_make_their_service_pass_for_fail
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind.fits("GET x")])
-def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_is_promoted(
+def test_each_model_is_promoted_after_any_fault_when_an_endpoint_becomes_free(
     kind: Kind,
 ) -> None:
     world = crowded(3)

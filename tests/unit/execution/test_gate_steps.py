@@ -135,7 +135,7 @@ def test_an_evaluation_from_before_the_job_is_none() -> None:
     assert "the file there is of" in judging.judged().reason
 
 
-def test_an_operators_model_is_judged_by_what_lies_beside_it_or_left_to_an_operator() -> None:
+def test_an_operators_model_is_judged_by_its_evaluation_or_by_an_operator() -> None:
     judging = Judging(origin=Origin.MODEL)
     judging.run = judging.run.model_copy(
         update={"model": judging.model("promote/sample/m.ilearner")}

@@ -33,7 +33,7 @@ class Inputs:
         self.run: Run = sample(Phase.RECEIVED, **{**known, "listed_at": listed, **changes})
 
 
-def test_a_job_is_given_the_newest_blob_the_list_of_all_and_what_lies_beside() -> None:
+def test_a_job_gets_the_newest_blob_a_list_of_all_and_the_other_blob() -> None:
     there = Inputs()
     beside = there.world.blobs.put(DATA, "x/columns.csv", b"a,b")
     found = there.inputs.found(there.run)

@@ -66,7 +66,7 @@ def test_a_value_never_leads_out_of_its_segment(customer: str) -> None:
 
 
 @pytest.mark.parametrize("customer", ["a/b", "a?b", "a#b", "%2e%2e", "ü", "a b"])
-def test_a_value_is_one_segment_whatever_it_holds(customer: str) -> None:
+def test_a_value_with_any_characters_is_one_segment(customer: str) -> None:
     endpoint = StudioEndpoint.model_validate(
         {"name": "theirs", "kind": "webservice", "update": ARM}, context={"development": False}
     )

@@ -90,7 +90,7 @@ def test_requests_that_fail_roll_back_though_every_probe_is_good() -> None:
     world.safe()
 
 
-def test_requests_that_take_longer_than_those_beside_them_roll_back() -> None:
+def test_requests_that_take_longer_than_those_to_others_roll_back() -> None:
     world = baking(max_latency_increase="50%")
     world.azureml.hooks.set_milliseconds(version_of(world.second), 100.0)
     ended = world.ended()
@@ -113,7 +113,7 @@ def test_without_rules_no_metrics_are_read_and_a_step_lasts_its_time() -> None:
     assert world.azureml.calls.count("GET platformMetrics") == 0
 
 
-def test_a_change_of_the_traffic_while_a_step_lasts_is_kept_and_a_retry_goes_on_from_it() -> None:
+def test_a_change_of_the_traffic_while_a_step_lasts_is_kept_and_a_retry_continues_from_it() -> None:
     world = baking()
     world.azureml.hooks.set_traffic(CENSUS, {world.old: 70, world.new: 30})
     parked = world.ended()

@@ -44,7 +44,7 @@ from tests.unit.samples import MODEL, NOW, run
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_rollback_restores_the_map_from_before_the_first_step_whichever_step_it_was(
+def test_a_rollback_at_any_step_restores_the_map_from_before_the_first_step(
     position: int,
 ) -> None:
     one = rolling_back(position)
@@ -142,9 +142,7 @@ def test_a_run_first_gives_back_the_requests_that_a_parked_one_left_with_its_mod
     assert one.promotion.base == ServingState(traffic=BLUE)
 
 
-def test_a_run_that_takes_over_restores_the_map_that_the_other_one_had_been_let_to_go_on_from() -> (
-    None
-):
+def test_a_run_that_takes_over_restores_the_map_from_which_the_other_was_retried() -> None:
     one = Mapped(AT_ONCE)
     left_at(one, BLUE)
     base = ServingState(traffic=GREEN)
@@ -210,7 +208,7 @@ def setting_again(origin: Origin) -> Mapped:
     return one
 
 
-def test_an_earlier_state_is_restored_in_one_update_whatever_its_shares_are() -> None:
+def test_an_earlier_state_with_any_shares_is_restored_in_one_update() -> None:
     one = setting_again(Origin.ROLLBACK)
     one.lease()
     one.update()

@@ -120,7 +120,7 @@ def test_a_file_from_before_the_job_is_not_its_model_and_is_named() -> None:
     assert steps.collect(one, finished()) == ModelCollected(model_of(model))
 
 
-def test_a_copy_from_before_the_job_is_made_anew() -> None:
+def test_a_copy_from_before_the_job_is_made_again() -> None:
     clock = FakeClock()
     blobs = FakeBlobs(clock)
     blobs.store.contents[f"{OWN}c/x.ilearner"] = b"new"

@@ -48,7 +48,7 @@ def test_a_second_start_refused_in_other_words_does_not_park_a_job_that_may_run(
     assert len(world.starts) == 1
 
 
-def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None:
+def test_a_job_whose_signatures_ran_out_before_it_started_is_made_again() -> None:
     world = Observed()
     world.script("POST", "/start", Answer(400, {}, b"Not now."))
     run = world.start()
@@ -194,7 +194,7 @@ def test_a_parameter_that_the_service_repeats_is_in_no_record(
 
 
 @pytest.mark.parametrize("echo", ["ab+/c=", "ab%2B%2Fc%3D", "ab%2b%2fc%3d", r"ab+\/c="])
-def test_a_secret_is_found_in_whatever_form_it_comes_back(echo: str) -> None:
+def test_a_secret_is_found_in_any_form_of_an_answer(echo: str) -> None:
     assert redact(f"bad key {echo} given", "ab+/c=") == "bad key *** given"
 
 

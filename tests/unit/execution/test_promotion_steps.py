@@ -125,7 +125,7 @@ def test_what_was_requeued_ahead_of_a_crash_is_known_again(
 
 @pytest.mark.parametrize("to", ["judged", "trained", "start", "rolled_back", "unchanged"])
 @pytest.mark.parametrize("parent", [None, "sample-9"])
-def test_a_return_that_another_run_took_over_continues_to_what_is_done_anew(
+def test_a_return_that_another_run_took_over_continues_to_what_is_done_again(
     to: Any, parent: str | None
 ) -> None:
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)

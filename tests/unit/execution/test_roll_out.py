@@ -116,7 +116,7 @@ def test_a_delivery_that_was_retried_by_itself_is_not_made_twice() -> None:
     assert fleet.patched() == ["e1", "e2", "e3"]
 
 
-def test_an_endpoint_that_was_rolled_back_is_tried_anew_by_a_run_of_its_own() -> None:
+def test_an_endpoint_that_was_rolled_back_is_tried_again_by_a_run_of_its_own() -> None:
     fleet = Fleet()
     fleet.start()
     fleet.until(fleet.parent(), Phase.ROLLING_OUT)

@@ -57,7 +57,7 @@ def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
     assert rolling.opened == 1
 
 
-def test_what_delivers_has_the_model_and_the_data_of_the_run_that_trained() -> None:
+def test_a_delivery_has_the_model_and_the_data_of_the_run_that_trained() -> None:
     inputs = {"input1": MODEL_BLOB}
     rolling = Rolling(
         parameters={"n": 1}, tokens={"name": "new"}, listed_at="models/x", inputs=inputs

@@ -67,7 +67,7 @@ def test_both_models_score_every_row_before_the_candidate_gets_a_request() -> No
     assert len(made(world, second)) == 451
 
 
-def test_the_live_model_is_asked_by_name_whoever_gets_requests_meanwhile() -> None:
+def test_the_live_model_is_called_by_name_with_any_traffic_meanwhile() -> None:
     world = world_with(approval="required")
     first = started(world, good)
     approve(world, first)
@@ -95,7 +95,7 @@ def test_the_answer_of_another_deployment_is_no_score(monkeypatch: pytest.Monkey
     assert f"blue answered in place of {name_of(world, run)}" in failure.reason
 
 
-def test_a_step_ends_in_time_and_the_next_poll_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_ends_in_time_and_the_next_poll_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     world, answer = world_with(), AzureMlServing.answer
 
     def slow(one: AzureMlServing, rows: Mapping[str, Any], name: str) -> ModelAnswer:
@@ -121,7 +121,7 @@ def test_a_worse_model_is_rejected_and_discarded() -> None:
     assert name_of(world, first) in world.deployments()
 
 
-def test_a_busy_model_goes_on_where_it_was() -> None:
+def test_a_busy_model_continues_where_it_was() -> None:
     world = world_with()
     promoted(world)
     run = world.start()

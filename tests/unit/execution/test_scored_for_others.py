@@ -177,7 +177,7 @@ def test_what_others_named_like_a_secret_is_scored_once_and_not_shown(
     assert asked(world).count(deployment) < 20
 
 
-def test_rules_that_are_observed_do_not_park_a_run_that_two_deployments_serve_beside() -> None:
+def test_observed_rules_do_not_park_a_run_at_an_endpoint_with_two_deployments() -> None:
     world = world_with({**NO_DROP, "observe": True}, approval="required")
     world.azureml.hooks.add_deployment(CENSUS, "green", "census/1")
     world.azureml.hooks.set_traffic(CENSUS, {"blue": 50, "green": 50})
@@ -215,7 +215,7 @@ def test_what_a_parked_run_left_in_flight_is_not_the_live_model() -> None:
     assert only(world.now_of(run)).run_id == first.run_id
 
 
-def test_a_run_goes_on_in_its_steps_from_the_traffic_that_an_operator_set() -> None:
+def test_a_run_continues_in_its_steps_from_the_traffic_that_an_operator_set() -> None:
     world = world_with(blue=True, steps={"steps": [50, 100], "bake": "30m"})
     world.azureml.hooks.set_model("census/1", model_of(good))
     run = started(world, better)

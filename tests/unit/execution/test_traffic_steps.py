@@ -181,7 +181,7 @@ def test_what_was_measured_in_a_step_is_not_counted_in_the_next() -> None:
 # Waiting for too long.
 
 
-def test_a_step_that_gets_no_requests_is_for_an_operator_who_may_let_it_go_on() -> None:
+def test_a_step_that_gets_no_requests_is_for_an_operator_who_may_let_it_continue() -> None:
     one = ruled(give_up_after=2 * HOUR)
     assert isinstance(one.check(2 * HOUR - MINUTE), StepMeasured)
     given_up = one.check()

@@ -144,7 +144,7 @@ def test_linked_templates_are_files_of_their_own() -> None:
     assert told[1].text == "its template ArmTemplate_1.json is not among the files"
 
 
-def test_a_definition_that_is_not_deployed_or_repeated_is_told() -> None:
+def test_a_definition_that_is_not_deployed_or_repeated_is_reported() -> None:
     definitions, account = search(
         {
             "a.json": template(
@@ -170,13 +170,13 @@ def test_resources_with_names_of_their_own_are_read() -> None:
     assert [(one.name, one.body.path) for one in definitions.all] == [("In", ("resources", "in"))]
 
 
-def test_a_key_that_nobody_knows_of_a_template_is_told() -> None:
+def test_a_key_that_nobody_knows_of_a_template_is_reported() -> None:
     root = template(dataset(), apiProfile="2018", newKey={"x": 1}, metadata={"_generator": {}})
     definitions, account = search({"a.json": root})
     assert set(lines(definitions, account)) == {(), ("resources", 0), ("newKey", "x")}
 
 
-def test_a_template_without_a_factory_is_told_as_one() -> None:
+def test_a_template_without_a_factory_is_reported_as_one() -> None:
     store = {"type": "Microsoft.Storage/storageAccounts", "apiVersion": "1", "name": "st"}
     definitions, account = search({"a.json": template(store)})
     assert definitions.all == []

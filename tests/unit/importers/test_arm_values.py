@@ -178,7 +178,7 @@ def test_the_value_of_a_secret_parameter_is_never_in_a_definition() -> None:
     assert set(told) == {(), ("resources", 0), *(p for p in told if p[:1] == ("parameters",))}
 
 
-def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
+def test_what_has_no_value_stays_verbatim_and_is_reported_at_its_place() -> None:
     key = "AccountKey=" + "Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy" + "=="
     verbatim = f"[concat('{key}', listKeys(parameters('x')))]"
     root = template(
@@ -203,7 +203,7 @@ def test_what_has_no_value_stays_verbatim_and_is_told_at_its_place() -> None:
     assert "Zm9v" not in told[*place, "a"].text
 
 
-def test_a_long_expression_without_a_value_is_told_whole() -> None:
+def test_a_long_expression_without_a_value_is_reported_whole() -> None:
     names = "', '".join(f"part {at} of the path" for at in range(400))
     verbatim = f"[concat('{names}', parameters('missing'))]"
     definitions, account = search({"a.json": template(dataset(a=verbatim))})
@@ -212,7 +212,7 @@ def test_a_long_expression_without_a_value_is_told_whole() -> None:
     assert told.text.startswith(f"the expression `{verbatim}` has no value here: ")
 
 
-def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> None:
+def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_reported() -> None:
     definitions, account = search({"a.json": template(dataset(a="[parameters('missing')]"))})
     definitions.all[0].body.left("dataset", "In", "nothing uses it", "there is nothing to do")
     definitions.close(account)
@@ -235,7 +235,7 @@ def test_expressions_of_a_dataset_that_is_not_carried_over_are_not_told() -> Non
         | {"a": "[variables('v400')]"},
     ],
 )
-def test_variables_that_need_each_other_or_grow_without_end_are_told(
+def test_variables_that_need_each_other_or_grow_without_end_are_reported(
     variables: dict[str, Any],
 ) -> None:
     names = [*variables, "a"]

@@ -1,4 +1,4 @@
-"""What a factory of version 2 runs only at times never runs each time in Relearn."""
+"""Activities that a factory of version 2 runs only in some runs never run each time in Relearn."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_an_update_after_an_until_that_repeats_its_training_is_not_carried_over(
     assert not [one for one in found.report.lines if "schedule.delay" in one.to_do]
 
 
-def test_an_update_after_the_loop_of_its_training_is_told_what_it_follows() -> None:
+def test_an_update_after_the_loop_of_its_training_is_reported_what_it_follows() -> None:
     loop = {"name": "each", "type": "ForEach", "typeProperties": {"activities": [training()]}}
     found = _one(loop, update(dependsOn=_after("each", "Succeeded")))
     assert len(pipelines(found)["churn"]["endpoints"]) == 1
@@ -124,7 +124,7 @@ def test_an_update_after_the_loop_of_its_training_is_told_what_it_follows() -> N
     assert "follows its training, which is in ForEach `each`" in said.text
 
 
-def test_another_training_beside_the_condition_keeps_its_schedule() -> None:
+def test_another_training_next_to_the_condition_keeps_its_schedule() -> None:
     typed = {"ifTrueActivities": [training("other")]}
     found = _one(training(), {"name": "when", "type": "IfCondition", "typeProperties": typed})
     made = pipelines(found)

@@ -165,7 +165,7 @@ def test_the_output_of_the_oldest_jobs_names_where_the_factory_wrote() -> None:
     assert "the factory wrote the output of the job to scored/rows.csv" in said.text
 
 
-def test_parameters_that_the_factory_fills_in_from_a_database_are_told() -> None:
+def test_parameters_that_the_factory_fills_in_from_a_database_are_reported() -> None:
     table = {"type": "AzureSqlTable", "typeProperties": {"tableName": "t"}, "availability": DAILY}
     score = train(type="AzureMLBatchScoring")
     score |= {"typeProperties": {"webServiceParameters": {"Database name": "d"}}}
@@ -255,7 +255,7 @@ def test_a_policy_that_is_an_expression_has_one_line_where_its_activity_is_left(
     assert of_policy == ["properties.activities[0].policy.retry"]
 
 
-def test_a_url_that_is_no_text_is_told() -> None:
+def test_a_url_that_is_no_text_is_reported() -> None:
     typed = {"mlEndpoint": MASKED, "apiKey": "*****", "updateResourceEndpoint": ["x"]}
     result = imported(scoring={"type": "AzureML", "typeProperties": typed})
     said = line(result, "scoring.json", "updateResourceEndpoint")

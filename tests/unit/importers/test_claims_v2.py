@@ -156,7 +156,7 @@ def test_the_container_of_a_blob_event_is_that_of_the_data() -> None:
     assert "is in container arrived" in said.text
 
 
-def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
+def test_an_endpoint_that_no_pipeline_updates_is_reported() -> None:
     result = imported(
         training=service(JOBS, updateResourceEndpoint=UPDATE),
         store=STORE,
@@ -166,7 +166,7 @@ def test_an_endpoint_that_no_pipeline_updates_is_told() -> None:
     assert said == "p: training.service; no pipeline of the file updates its endpoint"
 
 
-def test_a_folder_as_the_data_is_told() -> None:
+def test_a_folder_as_the_data_is_reported() -> None:
     rows = {"filePath": "rows/new", "linkedServiceName": reference("store")}
     result = imported(
         training=service(),

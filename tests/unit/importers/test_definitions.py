@@ -114,7 +114,7 @@ def test_a_text_file_with_json_is_read() -> None:
     assert shown(definitions) == [("dataset", "In", 1), ("dataset", "Out", 1)]
 
 
-def test_a_broken_file_is_told_and_the_others_are_read() -> None:
+def test_a_broken_file_is_reported_and_the_others_are_read() -> None:
     definitions, account = search_in(
         {"pipeline/a.json": b'{"name": "a",\n "properties": [}', "b.json": named("In", DATASET_1)}
     )
@@ -154,7 +154,7 @@ def test_a_broken_file_is_told_and_the_others_are_read() -> None:
         ("pipeline", named("p", {}, type="Microsoft.Synapse/workspaces/pipelines"), 2),
     ],
 )
-def test_kind_and_version_are_told_by_the_shape(kind: str, body: Any, version: int) -> None:
+def test_kind_and_version_are_reported_by_the_shape(kind: str, body: Any, version: int) -> None:
     definitions, _ = search(anywhere_json=body)
     assert shown(definitions) == [(kind, "p", version)]
     assert definitions.all[0].properties.value == body.get("properties", body)
@@ -225,7 +225,7 @@ def test_of_two_definitions_of_one_name_the_first_counts() -> None:
     assert [path for _, path in of_doubles] == [(), ()]
 
 
-def test_an_activity_alone_is_told() -> None:
+def test_an_activity_alone_is_reported() -> None:
     _, account = search(update_json={**ACTIVITY_2, "typeProperties": {}})
     alone = line(account, "update.json")
     assert (alone.kind, alone.name, alone.text) == (
@@ -235,7 +235,7 @@ def test_an_activity_alone_is_told() -> None:
     )
 
 
-def test_what_the_reader_mends_is_told_beside_the_definition() -> None:
+def test_a_correction_of_the_reader_is_reported_at_the_definition() -> None:
     text = (
         b'{"name": "In", "properties": {"type": "AzureBlob"\n "availability": {}, "x": 1, "x": 2}}'
     )
@@ -258,7 +258,7 @@ def test_the_settings_of_an_export_are_no_definitions() -> None:
     assert only.text == "it has no definition of a data factory"
 
 
-def test_a_configuration_of_visual_studio_is_told_as_one() -> None:
+def test_a_configuration_of_visual_studio_is_reported_as_one() -> None:
     pair = {"name": "$.properties.typeProperties.apiKey", "value": "planted1"}
     _, account = search(Dev_json={"$schema": "x", "training": [pair]}, other_json={"training": [1]})
     assert line(account, "Dev.json").to_do == "write them into the definitions, and import again"
@@ -277,7 +277,7 @@ OTHER_JSON = (
 
 
 @pytest.mark.parametrize("content", OTHER_JSON)
-def test_other_json_is_told_as_no_definition(content: bytes) -> None:
+def test_other_json_is_reported_as_no_definition(content: bytes) -> None:
     definitions, account = search_in({"x.json": content})
     assert (definitions.all, len(account.lines)) == ([], 1)
     assert line(account, "x.json").kind == "file"

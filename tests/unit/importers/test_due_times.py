@@ -141,7 +141,7 @@ def test_names_of_zones_are_those_of_windows_or_of_the_data_base() -> None:
     assert zone_of("", NOW) == zone_of("UTC", NOW)
 
 
-def test_what_no_schedule_says_is_named() -> None:
+def test_times_that_no_schedule_can_express_are_named() -> None:
     last = {"monthlyOccurrences": [{"day": "Friday", "occurrence": -1}]}
     schedules, differs = _specs(frequency="Month", schedule=last)
     assert schedules == ["0 30 3 22-28 * FRI"]

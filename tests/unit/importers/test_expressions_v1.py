@@ -128,7 +128,7 @@ def variable(name: str, date: str, form: str) -> dict[str, object]:
     return {"name": name, "value": {"type": "DateTime", "date": date, "format": form}}
 
 
-def test_partitions_are_put_into_a_path_whatever_the_letter_case() -> None:
+def test_partitions_are_put_into_a_path_in_any_letter_case() -> None:
     known = partitions([variable("Year", "SliceStart", "yyyy"), variable("H", "SliceEnd", "hh")])
 
     found = resolved("data/{year}/{ H }.csv", known).as_path()
@@ -148,7 +148,7 @@ def test_partitions_of_an_input_with_a_start_of_its_own_are_shifted() -> None:
     assert time_of("Date.AddDays(Other, -1)") is None
 
 
-def test_a_wrong_partition_is_told_where_it_is_used() -> None:
+def test_a_wrong_partition_is_reported_where_it_is_used() -> None:
     wrong = {"name": "Region", "value": {"type": "Text", "format": "yyyy"}}
     odd = [wrong, variable("X", "SliceNow", "yyyy"), variable("M", "SliceEnd", "M"), 5, {"a": 1}]
     known = partitions(odd)

@@ -56,7 +56,7 @@ def test_policies_of_an_input_that_is_not_the_data_are_not_written(
         ({}, {"outputs": [], "typeProperties": NO_OUTPUT}, "walk has no schedule"),
     ],
 )
-def test_what_is_not_waited_for_is_not_said_to_be(
+def test_a_wait_that_does_not_exist_is_not_reported(
     checks: dict[str, Any], job: dict[str, Any], said: str
 ) -> None:
     factory = walk_through(training(**job))

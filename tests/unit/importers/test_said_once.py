@@ -22,6 +22,6 @@ from shared.importers.data_factory.said_once import said_once
         ("a: in runs/a/<run>; b: x", "a: in runs/a/<run>; b: x"),
     ],
 )
-def test_what_is_alike_is_said_once(text: str, said: str) -> None:
+def test_equal_texts_are_written_once(text: str, said: str) -> None:
     assert said_once(text, ["a", "b", "ab"]) == said
     assert said_once(text, []) == text

@@ -147,7 +147,7 @@ def test_each_pipeline_of_the_report_is_that_of_the_file() -> None:
     assert sorted(named) == sorted(pipelines(found))
 
 
-def test_what_starts_a_pipeline_starts_those_that_it_calls() -> None:
+def test_the_trigger_of_a_pipeline_also_starts_those_that_it_calls() -> None:
     call = {
         "name": "call",
         "type": "ExecutePipeline",

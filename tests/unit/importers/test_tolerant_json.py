@@ -59,13 +59,13 @@ def test_several_documents_in_one_file_are_a_list() -> None:
     assert read('{"a": 1},\n// next\n{"b": 2};') == [{"a": 1}, {"b": 2}]
 
 
-def test_a_comma_that_is_missing_at_the_end_of_a_line_is_told() -> None:
+def test_a_comma_that_is_missing_at_the_end_of_a_line_is_reported() -> None:
     found = document(b'{\n  "a": 1\n  "b": [\n  {}\n  {}]\n}', FILE)
     assert found.root == {"a": 1, "b": [{}, {}]}
     assert found.mended == ((3, 3), (5, 3))
 
 
-def test_a_key_that_occurs_twice_is_told_where_its_values_differ() -> None:
+def test_a_key_that_occurs_twice_is_reported_where_its_values_differ() -> None:
     found = document(b'{"p": [{"retry": 1, "x": 0, "x": 0, "retry": 2}]}', FILE)
     assert found.root == {"p": [{"retry": 2, "x": 0}]}
     assert found.doubled == (("p", 0, "retry"),)
@@ -94,7 +94,7 @@ def test_a_key_that_occurs_twice_is_told_where_its_values_differ() -> None:
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_broken_json_is_told_by_line_and_column_of_the_file(
+def test_broken_json_is_reported_by_line_and_column_of_the_file(
     text: str, line: int, column: int, words: str, encoding: str
 ) -> None:
     error = refused(text.encode(encoding))
@@ -108,7 +108,7 @@ def test_no_error_repeats_what_is_in_the_file() -> None:
         assert "s3cr3t" not in str(refused(text))
 
 
-def test_another_encoding_is_told() -> None:
+def test_another_encoding_is_reported() -> None:
     error = refused('{"a":\n "é"}'.encode("cp1252"))
     assert (error.line, error.column) == (2, 3)
     assert "save it as UTF-8" in error.what
@@ -116,7 +116,7 @@ def test_another_encoding_is_told() -> None:
     assert (like_utf_16.line, like_utf_16.column) == (1, 2)
 
 
-def test_values_nested_too_deep_are_told() -> None:
+def test_values_nested_too_deep_are_reported() -> None:
     for text in ("[" * 100_000, "[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000):
         error = refused(text)
         assert f"nested more than {DEEPEST} deep" in error.what
@@ -125,7 +125,7 @@ def test_values_nested_too_deep_are_told() -> None:
     assert json.dumps(read(most)) == most
 
 
-def test_a_file_that_is_too_large_is_told_without_reading_it() -> None:
+def test_a_file_that_is_too_large_is_reported_without_reading_it() -> None:
     error = refused(b"[" + b" " * LARGEST)
     assert (error.line, str(error)) == (0, f"{FILE}: the file is larger than 16 MB; split it")
 

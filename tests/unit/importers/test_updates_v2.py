@@ -200,7 +200,7 @@ def test_an_update_after_a_loop_with_a_check_in_it_is_not_carried_over() -> None
         ),
     ],
 )
-def test_what_cannot_stop_an_update_is_no_check(beside: dict[str, Any]) -> None:
+def test_an_activity_that_cannot_stop_an_update_is_not_a_check(beside: dict[str, Any]) -> None:
     found = _one(training(), beside, update(dependsOn=_after("train", "check")))
     assert line(found, "update").outcome is ImportOutcome.MAPPED
     assert "endpoints" in pipelines(found)["churn"]

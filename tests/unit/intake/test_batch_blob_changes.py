@@ -118,7 +118,7 @@ def replaced_under_its_job() -> Observed:
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_the_rest_of_a_superseded_burst_survives_whatever_goes_wrong_at_any_call(
+def test_the_rest_of_a_superseded_burst_survives_a_fault_at_any_call(
     kind: Kind,
 ) -> None:
     lost = []

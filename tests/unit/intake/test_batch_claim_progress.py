@@ -70,7 +70,7 @@ def test_the_record_of_a_run_is_read_once_for_a_whole_burst(inbox: Inbox) -> Non
     assert inbox.taking._manifests == {}
 
 
-def test_what_a_run_holds_is_read_anew_by_each_call(inbox: Inbox) -> None:
+def test_what_a_run_holds_is_read_again_by_each_call(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
     inbox.ledger.open_markers.mark("sample-9", RunHints())
@@ -150,7 +150,7 @@ def test_what_a_stored_run_holds_leaves_the_inbox_and_the_rest_waits(inbox: Inbo
     assert inbox.taking.remove_taken(other_run, [rollback], LATER) == ()
 
 
-def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
+def test_a_pointer_that_cannot_be_deleted_now_delays_no_other(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")

@@ -21,7 +21,7 @@ from tests.unit.worlds import Observed
 @pytest.mark.parametrize(
     ("backfill", "before"), [("none", []), ("newest", ["b.csv"]), ("all", ["a.csv", "b.csv"])]
 )
-def test_what_existed_is_taken_by_the_backfill_alone(backfill: str, before: list[str]) -> None:
+def test_existing_data_is_taken_only_by_a_backfill(backfill: str, before: list[str]) -> None:
     data = {"blob": "{name}.csv", "backfill": backfill}
     world = Observed(config={"pipeline": {"when_busy": "newest", "data": data}})
     for name in ("a.csv", "b.csv"):

@@ -132,7 +132,7 @@ def test_a_record_of_other_content_counts_as_unreadable() -> None:
     assert state_of(world).damaged == (name,)
 
 
-def test_a_record_that_was_moved_away_is_recorded_anew() -> None:
+def test_a_record_that_was_moved_away_is_recorded_again() -> None:
     world = world_of("existing.csv")
     ticks(world)
     for name in existing_in(world):
@@ -161,7 +161,7 @@ def test_an_unreadable_state_stops_the_listing_alone(caplog: pytest.LogCaptureFi
     assert len(world.runs()) == 1
 
 
-def test_another_container_is_recorded_anew() -> None:
+def test_another_container_is_recorded_again() -> None:
     world = world_of("existing.csv")
     ticks(world)
     ledger = world.context.ledger

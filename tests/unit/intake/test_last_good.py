@@ -141,7 +141,7 @@ def test_a_schedule_continues(spoil: Spoil, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [*ALONE, *ALL], ids=lambda spoil: spoil.__name__)
-def test_new_data_has_its_run_whatever_is_wrong_with_the_file(spoil: Spoil, tmp_path: Path) -> None:
+def test_new_data_has_its_run_with_any_error_in_the_file(spoil: Spoil, tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     sound = world.pipelines().status("sample").pipeline
     spoil(world)

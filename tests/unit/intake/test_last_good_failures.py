@@ -101,7 +101,7 @@ def test_one_record_that_cannot_be_read_now_keeps_no_other_pipeline_waiting(
 
 
 @pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.LOST, Kind.REFUSED])
-def test_a_configuration_is_stored_whatever_goes_wrong_on_the_way(kind: Kind) -> None:
+def test_a_configuration_is_stored_after_any_fault(kind: Kind) -> None:
     for call in range(3):
         world = Observed()
         world.app.activations.refresh()

@@ -67,7 +67,9 @@ def test_the_same_request_is_one_run_and_another_model_another_request() -> None
         ),
     ],
 )
-def test_what_names_no_version_is_refused(request_: ManualRequest, says: str) -> None:
+def test_a_request_that_names_no_model_version_is_refused(
+    request_: ManualRequest, says: str
+) -> None:
     world = world_with()
     with pytest.raises(InvalidRequestError, match=says):
         ask(world, request_)

@@ -195,7 +195,7 @@ def test_an_event_that_comes_again_for_a_run_whose_record_is_gone_opens_none(how
     assert len(world.starts) == 1
 
 
-def test_an_id_that_the_same_data_would_have_again_is_derived_anew() -> None:
+def test_an_id_that_the_same_data_would_have_again_is_replaced_by_another() -> None:
     world = world_of({"when_busy": "newest", **NO_ENDPOINT})
     (first,) = arrive(world, "a.csv")
     world.until_ended()

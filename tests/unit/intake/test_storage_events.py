@@ -40,7 +40,7 @@ def deliver(world: World, *messages: Any) -> None:
         world.app.storage_events.received(json.dumps(one).encode())
 
 
-def test_new_data_opens_one_run_however_often_and_in_whatever_schema_it_comes(
+def test_repeated_events_in_any_schema_open_one_run(
     world: World,
 ) -> None:
     world.upload()
@@ -132,7 +132,7 @@ def test_names_of_accounts_and_containers_have_no_case(world: World) -> None:
     assert world.runs()
 
 
-def test_what_is_no_event_fails_and_says_what_to_do(
+def test_a_message_that_is_not_an_event_fails_with_advice(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.upload()

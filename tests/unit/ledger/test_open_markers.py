@@ -53,7 +53,7 @@ def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: Contested) 
     assert documents.rows["open/sample-1"].body == b""
 
 
-def test_an_old_marker_of_a_run_that_is_announced_is_written_anew(ledger: Ledger) -> None:
+def test_an_old_marker_of_a_run_that_is_announced_is_written_again(ledger: Ledger) -> None:
     ledger.open_markers.announce("sample-1", RunHints())
     (seen,) = ledger.open_markers.listed()
     ledger.open_markers.announce("sample-1", CommandStored())

@@ -20,7 +20,7 @@ def test_slots_are_listed_for_their_own_pipeline(ledger: Ledger) -> None:
     ]
 
 
-def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_an_operator(
+def test_a_pause_by_failures_does_not_replace_that_of_an_operator(
     ledger: Ledger,
 ) -> None:
     assert ledger.pauses.read("sample").etag is None

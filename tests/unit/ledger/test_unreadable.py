@@ -162,7 +162,7 @@ def prepared() -> Full:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", DAMAGES)
-def test_what_is_beside_a_record_that_cannot_be_read_continues(
+def test_all_else_continues_when_a_record_cannot_be_read(
     kind: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = prepared().copied()
@@ -201,7 +201,7 @@ def test_the_views_of_the_other_pipelines_are_shown(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipelines", "schedules", "versions"])
-def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind: str) -> None:
+def test_a_pipeline_with_a_record_that_cannot_be_read_is_shown(kind: str) -> None:
     world = Observed(config={"pipeline": {"schedule": HOURLY, "endpoints": []}})
     world.poll.start_scheduled()
     arrive(world, "a.csv")
@@ -216,7 +216,7 @@ def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind
     assert pipelines.preview("sample", None).matching == 1
 
 
-def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
+def test_endpoints_are_shown_when_a_record_cannot_be_read() -> None:
     world = Observed()
     world.until(world.start(), Phase.PROMOTED)
     endpoints = world.app.endpoints

@@ -155,7 +155,7 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
     assert "229.csv is not looked up again" in caplog.text
 
 
-def test_models_are_searched_for_beside_data_that_cannot_be_read() -> None:
+def test_models_are_searched_for_when_data_cannot_be_read() -> None:
     world = Observed()
     world.app.activations.refresh()
     world.damage("search")

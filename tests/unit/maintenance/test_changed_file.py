@@ -47,7 +47,7 @@ def test_an_unchanged_file_costs_a_check_of_its_time_and_no_reading(
         world.tick()
 
 
-def test_a_file_that_is_written_anew_with_the_same_content_is_not_taken_for_changed(
+def test_a_file_that_is_written_again_with_the_same_content_is_not_taken_for_changed(
     world: Live,
 ) -> None:
     before = world.app.last_good.file

@@ -129,7 +129,7 @@ def test_an_operators_model_for_a_pipeline_in_error_waits_and_fails_no_event(
 
 
 @pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.LOST, Kind.CRASH_BEFORE, Kind.CRASH_AFTER])
-def test_whatever_goes_wrong_at_the_notice_what_came_meanwhile_is_found(
+def test_data_that_came_meanwhile_is_found_if_noticing_the_change_fails(
     world: Live, kind: Kind
 ) -> None:
     world.clock.move(DAY)

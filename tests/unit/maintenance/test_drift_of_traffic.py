@@ -38,14 +38,14 @@ def check(traffic: TrafficMap | None, **changes: Any) -> EndpointCheck:
     return EndpointCheck(**{**known, **changes})
 
 
-def test_requests_that_go_elsewhere_are_drift_whatever_the_probe_says() -> None:
+def test_changed_traffic_is_drift_with_any_answer_to_the_probe() -> None:
     found = drift_finding(served(), check(TrafficMap.of({"m-1": 90, "green": 10})))
     assert found.drift_kind is DriftKind.TRAFFIC
     assert found.drift == "its traffic is green 10 %, m-1 90 %; it should be m-1 100 %"
 
 
 @pytest.mark.parametrize("seen", [OURS, TrafficMap.of({"m-1": 100}, {"shadow": 20}), None])
-def test_the_recorded_shares_are_no_drift_whoever_gets_copies(seen: TrafficMap | None) -> None:
+def test_the_recorded_shares_are_not_drift_with_any_mirror(seen: TrafficMap | None) -> None:
     assert drift_finding(served(), check(seen)).drift == ""
 
 

@@ -50,7 +50,7 @@ def test_what_served_before_is_discarded_when_its_time_is_over(
     assert due(state(item(discard_at=NOW + after)), is_open=True) == names
 
 
-def test_what_serves_is_never_discarded() -> None:
+def test_a_live_deployment_is_never_discarded() -> None:
     both = state(item(), item(TWO), serving="m-1")
     assert due(both) == ["m-2"]
     assert due(state(item(discard_at=NOW), serving="m-1")) == []

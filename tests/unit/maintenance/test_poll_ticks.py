@@ -44,7 +44,7 @@ def test_a_heartbeat_counts_what_is_open_parked_and_missing(world: Observed) -> 
     assert beat_of(world).checked == 0
 
 
-def test_a_heartbeat_that_is_not_understood_is_logged_and_starts_the_round_anew(
+def test_a_heartbeat_that_is_not_understood_is_logged_and_starts_the_round_again(
     world: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     running(world)

@@ -130,7 +130,7 @@ def test_deliveries_are_kept_while_their_roll_out_continues_and_it_while_they_ar
     assert len(kept(world, "runs")) == 2
 
 
-def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
+def test_a_tombstone_outlives_its_run_and_all_records_that_name_it() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
     world.clock.move(AGES)

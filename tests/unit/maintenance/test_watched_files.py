@@ -30,7 +30,7 @@ def watching(*files: Path) -> WatchedFiles:
     return watched
 
 
-def test_whatever_lies_at_the_name_is_checked_without_failing(tmp_path: Path) -> None:
+def test_anything_at_the_name_of_a_watched_file_is_checked_without_an_error(tmp_path: Path) -> None:
     file, other = tmp_path / "a", tmp_path / "b"
     watched = watching(file, other)
     assert not watched.changed()

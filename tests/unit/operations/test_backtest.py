@@ -247,7 +247,7 @@ def slowly(world: Observed, monkeypatch: pytest.MonkeyPatch, time: timedelta) ->
     monkeypatch.setattr(Replays, "replay", slow)
 
 
-def test_a_page_ends_after_a_minute_and_the_next_one_goes_on(
+def test_a_page_ends_after_a_minute_and_the_next_one_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = gated(NO_DROP, first_model="allow")

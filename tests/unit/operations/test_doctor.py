@@ -67,7 +67,7 @@ def test_nothing_is_stored_and_nothing_is_asked_that_has_an_effect() -> None:
     assert all(m == "GET" or path.endswith("/execute") for m, _, path in methods)
 
 
-def test_a_wrong_key_of_the_training_service_is_told() -> None:
+def test_a_wrong_key_of_the_training_service_is_reported() -> None:
     world = World()
     world.environment["TRAINING_KEY"] = "d3JvbmctdHJhaW5pbmcta2V5LW9mLWEtdGVzdA=="
     world.restart()
@@ -78,7 +78,7 @@ def test_a_wrong_key_of_the_training_service_is_told() -> None:
     assert "d3Jvbmct" not in str(line)
 
 
-def test_a_key_that_is_not_set_is_told_by_its_name() -> None:
+def test_a_key_that_is_not_set_is_reported_by_its_name() -> None:
     world = World()
     del world.environment["TRAINING_KEY"]
     (line,) = lines(report(world), "services").values()
@@ -86,7 +86,7 @@ def test_a_key_that_is_not_set_is_told_by_its_name() -> None:
     assert "TRAINING_KEY" in line.finding.text
 
 
-def test_a_service_that_does_not_exist_is_told_from_a_job_that_does_not() -> None:
+def test_a_service_that_does_not_exist_is_distinguished_from_a_job_that_does_not() -> None:
     world = World()
     body = b'{"error": {"code": "NotFound", "details": [{"code": "WebServiceNotFound"}]}}'
     world.http.answers.append(
@@ -97,7 +97,7 @@ def test_a_service_that_does_not_exist_is_told_from_a_job_that_does_not() -> Non
     assert "WebServiceNotFound" in line.finding.text
 
 
-def test_a_connection_string_of_another_account_is_told() -> None:
+def test_a_connection_string_of_another_account_is_reported() -> None:
     key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ"
     world = World(config={"training": {"connection_string": "${OTHER}"}})
     world.environment["OTHER"] = f"AccountName=another;AccountKey={key}"
@@ -141,7 +141,7 @@ def test_an_endpoint_that_cannot_be_read_says_what_is_known_of_it(
     assert says in line.text
 
 
-def test_an_endpoint_that_refuses_its_probe_is_told() -> None:
+def test_an_endpoint_that_refuses_its_probe_is_reported() -> None:
     world = served()
     world.http.answers.append(
         lambda _, path: Answer(401, {}, b"") if path.endswith("/execute") else None
@@ -159,7 +159,7 @@ def test_an_endpoint_that_is_being_updated_is_not_checked() -> None:
     assert (kind, text) == ("not_checked", f"run {world.run().run_id} is updating it now")
 
 
-def test_a_timer_that_does_not_run_is_told() -> None:
+def test_a_timer_that_does_not_run_is_reported() -> None:
     world = served()
     world.clock.move(timedelta(hours=2))
     kind, text, advice = finding(world, "timers", "poll_jobs and start_scheduled_runs")
@@ -168,7 +168,7 @@ def test_a_timer_that_does_not_run_is_told() -> None:
     assert "restart the app" in advice
 
 
-def test_messages_and_events_that_were_given_up_are_told() -> None:
+def test_messages_and_events_that_were_given_up_are_reported() -> None:
     world = served()
     poison, letters = "relearn-storage-events-poison", "relearn-dead-letters"
     queue, container = f"queue {poison} of account", f"container {letters} of account"
@@ -253,7 +253,7 @@ def _always(answer: Answer, _method: str, _path: str) -> Answer:
     return answer
 
 
-def test_no_secret_is_shown_whatever_a_service_repeats() -> None:
+def test_no_secret_that_a_service_repeats_is_shown() -> None:
     for status in (200, 400, 401, 403, 404, 500, 503):
         world = served()
         secrets = [*world.environment.values()]
@@ -282,7 +282,7 @@ def test_where_the_ledger_does_not_work_what_needs_it_is_not_checked() -> None:
     }
 
 
-def test_checks_of_one_name_at_two_services_are_both_run_and_told_apart() -> None:
+def test_checks_of_one_name_at_two_services_are_both_run_and_distinguished() -> None:
     checks = [
         Check("storage", "workspace w: read", "https://a/1", lambda: ok("it is there")),
         Check("storage", "workspace w: read", "https://a/1", lambda: ok("it is there")),
@@ -295,7 +295,7 @@ def test_checks_of_one_name_at_two_services_are_both_run_and_told_apart() -> Non
     }
 
 
-def test_a_line_is_redacted_whatever_its_check_says() -> None:
+def test_every_line_of_a_check_is_redacted() -> None:
     world = World()
     for secret in world.environment.values():
         check = Check("storage", f"of {secret}", "", partial(wrong, f"x {secret}", f"y {secret}"))

@@ -42,7 +42,7 @@ def good() -> Finding:
     return ok("well")
 
 
-def test_results_have_the_order_of_the_checks_whatever_ends_first(hanging: Hanging) -> None:
+def test_results_have_the_order_of_the_checks_if_a_later_one_ends_first(hanging: Hanging) -> None:
     checks = [check("1", hanging), *(check(str(n), good, f"https://{n}.example") for n in range(9))]
     found = results_of(checks, QUICK)
     assert [one.outcome for one in found] == [CheckOutcome.WRONG, *[CheckOutcome.OK] * 9]
@@ -101,7 +101,7 @@ def test_what_needs_itself_in_a_circle_is_tried_all_the_same() -> None:
     assert found.outcome is CheckOutcome.OK
 
 
-def test_what_has_no_time_is_not_checked(hanging: Hanging) -> None:
+def test_a_check_without_time_left_is_not_made(hanging: Hanging) -> None:
     checks = [check(str(n), hanging, f"https://{n}.example") for n in range(60)]
     found = results_of(checks, Bounds(whole=0.2, each=0.2))
     kinds = {one.outcome for one in found}
@@ -134,7 +134,7 @@ def test_an_error_is_what_is_wrong_and_a_fault_of_the_check_is_said_without_its_
     assert second.text == "the check itself failed (KeyError)"
 
 
-def test_progress_is_told_of_each_check() -> None:
+def test_progress_is_reported_of_each_check() -> None:
     told: list[str] = []
     results_of([check(str(n), good) for n in range(5)], QUICK, lambda one, _: told.append(one.name))
     assert sorted(told) == ["0", "1", "2", "3", "4"]

@@ -179,7 +179,7 @@ LINE = ServingHistoryEntry(
         ),
     ],
 )
-def test_what_serves_is_reported_in_one_line(
+def test_the_live_model_is_reported_in_one_line(
     changes: dict[str, Any], held: Hold | None, message: str
 ) -> None:
     first = LINE.model_copy(update={"model": "earlier"})

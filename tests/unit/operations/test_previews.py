@@ -16,7 +16,7 @@ from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
 
 
-def test_what_became_of_each_blob_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_result_of_each_blob_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     desk = PipelineDesk(when_busy="queue", data={"blob": "{name}.csv", "min_size": 3})
     blobs = {name: desk.put(f"{name}.csv") for name in ("run", "old", "note", "odd", "waits")}
     desk.put("tiny.csv", b"a")

@@ -258,7 +258,7 @@ def test_an_operator_who_asks_for_a_run_is_not_refused_because_the_poll_is_faste
 
 
 @pytest.mark.parametrize("kind", [Kind.LOST, Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.REFUSED])
-def test_whatever_fails_on_the_way_the_same_request_is_carried_out_once(kind: Kind) -> None:
+def test_a_repeated_request_is_carried_out_once_after_any_fault(kind: Kind) -> None:
     calm, _, _ = promoted(2)
     begin = len(calm.faults.sites)
     calm.until(roll_back(calm), Phase.PROMOTED)

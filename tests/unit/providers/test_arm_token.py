@@ -51,7 +51,7 @@ def test_the_token_is_for_the_cloud_of_the_service(url: str, scope: str) -> None
     assert credential.scopes == [scope]
 
 
-def test_the_token_is_asked_for_anew_each_time_because_the_credential_keeps_it() -> None:
+def test_the_token_is_asked_for_again_each_time_because_the_credential_keeps_it() -> None:
     credential = FixedCredential("first")
     token = ArmToken(credential)
     assert token(URL) == "first"

@@ -192,7 +192,7 @@ def test_a_copy_under_way_is_waited_for(copies: Callable[[Blob], Copy]) -> None:
 
 
 @pytest.mark.parametrize("status", ["success", "no copy at all"])
-def test_what_is_older_is_copied_anew_over_exactly_what_was_seen(
+def test_what_is_older_is_copied_again_over_exactly_what_was_seen(
     status: str, copies: Callable[[Blob], Copy]
 ) -> None:
     blob = Blob(status)

@@ -174,7 +174,7 @@ def test_each_write_is_conditional_and_carries_its_id_beside_the_metadata() -> N
 
 
 @pytest.mark.parametrize("failure", [LOST, BROKEN])
-def test_a_write_that_was_ours_is_known_by_its_id_whatever_was_answered(
+def test_our_own_write_is_recognised_by_its_id_after_any_answer(
     failure: AzureError,
 ) -> None:
     assert over(Container(write=failure)).create("runs/x", b"{}") == "e1"

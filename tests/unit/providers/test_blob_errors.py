@@ -83,7 +83,7 @@ def test_each_status_has_one_meaning(
 
 
 @pytest.mark.parametrize("status", [200, 201, 404])
-def test_an_answer_that_broke_off_shows_nothing_whatever_its_status(status: int) -> None:
+def test_a_truncated_answer_shows_nothing_with_any_status(status: int) -> None:
     for kind in (azure_errors.DecodeError, azure_errors.IncompleteReadError):
         assert type(classify(failure(kind, status), "x", write=True)) is OutcomeUnknownError
         assert type(classify(failure(kind, status), "x", write=False)) is TransientError

@@ -132,7 +132,7 @@ def test_scores_that_are_not_there_make_the_model_broken(answer: Answer) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"{", b"\xff\xfe", b"NULL"])
-def test_what_is_not_json_says_nothing_about_the_model(body: bytes) -> None:
+def test_an_answer_that_is_not_json_says_nothing_about_the_model(body: bytes) -> None:
     seen = scored(Answer(200, {"Content-Type": "text/html"}, body))
     assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, "the answer is not JSON")
 
@@ -188,7 +188,7 @@ def test_a_call_that_fails_on_its_way_is_no_answer(failure: RelearnError) -> Non
     assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, str(failure))
 
 
-def test_what_can_never_work_is_reported_and_not_taken_for_an_answer() -> None:
+def test_an_error_that_repeating_cannot_help_is_raised() -> None:
     with pytest.raises(PermanentError, match="certificate"):
         scored(PermanentError("POST: the service's certificate is not trusted"))
     with pytest.raises(ConfigError, match="EMPTY"):

@@ -195,7 +195,7 @@ def test_each_refusal_is_named_with_its_advice(
     ("step", "refused"),
     [("list", "GET list"), ("write", "PUT blob"), ("read", "GET blob"), ("delete", "DELETE blob")],
 )
-def test_a_role_that_lacks_one_right_is_told_by_the_step(
+def test_a_role_that_lacks_one_right_is_reported_by_the_step(
     account: Account, step: str, refused: str
 ) -> None:
     def rule(what: str, path: str) -> str | None:
@@ -211,7 +211,7 @@ def test_a_role_that_lacks_one_right_is_told_by_the_step(
         assert not account.answers.blobs
 
 
-def test_a_queue_role_and_the_right_to_sign_are_told_apart(account: Account) -> None:
+def test_a_queue_role_and_the_right_to_sign_are_distinguished(account: Account) -> None:
     def rule(what: str, _path: str) -> str | None:
         asked = what in ("GET metadata", "POST userdelegationkey")
         return "AuthorizationPermissionMismatch" if asked else None
@@ -243,7 +243,7 @@ FUNCTIONS = ("on_storage_events", "on_workspace_events")
 
 
 @pytest.mark.parametrize(("minutes", "how"), [(20, "ahead of"), (-20, "behind")])
-def test_a_clock_that_is_wrong_is_told_even_where_it_gets_everything_refused(
+def test_a_clock_that_is_wrong_is_reported_even_where_it_gets_everything_refused(
     account: Account, minutes: int, how: str
 ) -> None:
     account.host.ahead = timedelta(minutes=minutes)
@@ -256,7 +256,7 @@ def test_a_clock_that_is_wrong_is_told_even_where_it_gets_everything_refused(
     assert "set the clock of this host" in found[MODELS].advice
 
 
-def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) -> None:
+def test_an_account_that_does_not_exist_is_reported_by_its_name(account: Account) -> None:
     host = HTTPSConnection("mine.blob.core.windows.net")
     inner = NameResolutionError(host.host, host, gaierror("Name or service not known"))
     account.answers.rule = lambda _what, _path: ServiceRequestError(inner, error=inner)
@@ -266,14 +266,14 @@ def test_an_account_that_does_not_exist_is_told_by_its_name(account: Account) ->
     assert "no host is known" in found[CLOCK].text
 
 
-def test_an_account_that_cannot_be_reached_is_told_from_one_that_does_not_exist(
+def test_an_account_that_cannot_be_reached_is_distinguished_from_one_that_does_not_exist(
     account: Account,
 ) -> None:
     account.answers.rule = lambda _what, _path: ServiceRequestError("refused")
     assert "the account cannot be reached" in account.wrong(BY_KEY)[DATA].text
 
 
-def test_no_secret_is_shown_whatever_an_answer_repeats(account: Account) -> None:
+def test_no_secret_that_an_answer_repeats_is_shown(account: Account) -> None:
     account.answers.echo = f" AccountKey={KEY} sig={KEY} {KEY}"
     for code in ("AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo"):
         account.answers.rule = partial(_always, code)
@@ -300,7 +300,7 @@ def test_a_scratch_blob_of_a_killed_process_is_deleted(account: Account) -> None
     assert set(account.answers.blobs) == {"/models/runs/a"}
 
 
-def test_an_identity_without_a_token_is_told(
+def test_an_identity_without_a_token_is_reported(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Nobody:

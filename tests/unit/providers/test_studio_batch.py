@@ -138,7 +138,7 @@ def test_another_refusal_of_a_start_is_checked_against_the_job(
     ],
 )
 @pytest.mark.parametrize("step", ["prepare", "start"])
-def test_what_a_write_that_failed_shows(
+def test_the_meaning_of_a_failed_write(
     step: str, answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     service, _ = batch(answer)

@@ -50,7 +50,7 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
         (LOST, OutcomeUnknownError),
     ],
 )
-def test_what_an_update_that_failed_shows(
+def test_the_meaning_of_a_failed_update(
     answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     serving, _ = endpoint(answer)

@@ -97,7 +97,7 @@ def test_without_probe_rows_nothing_is_scored() -> None:
         Answer(200, {}, b"<html>"),
     ],
 )
-def test_what_says_nothing_about_the_model_is_no_answer(answer: Answer | RelearnError) -> None:
+def test_an_error_that_is_not_the_models_is_not_an_answer(answer: Answer | RelearnError) -> None:
     assert probed(answer).seen is ProbeOutcome.NO_ANSWER
 
 
@@ -121,7 +121,7 @@ def test_what_is_about_the_probes_own_url_or_key_is_refused(answer: Answer) -> N
         answering({"Results": {}}),
     ],
 )
-def test_what_is_the_models_fault_is_broken(answer: Answer) -> None:
+def test_an_error_of_the_model_is_broken(answer: Answer) -> None:
     assert probed(answer).seen is ProbeOutcome.BROKEN
 
 

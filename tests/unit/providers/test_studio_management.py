@@ -178,7 +178,9 @@ def test_a_refresh_that_changes_nothing_is_done_and_so_is_a_second_delete() -> N
         (WRITES["delete"], 403),
     ],
 )
-def test_what_is_fine_for_one_write_is_a_refusal_of_another(ask: Ask, status: int) -> None:
+def test_a_status_can_be_good_for_one_write_and_a_refusal_for_another(
+    ask: Ask, status: int
+) -> None:
     with pytest.raises(StudioRefusedError):
         ask(management(Answer(status, {}, b""))[0])
 

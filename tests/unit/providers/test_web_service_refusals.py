@@ -92,7 +92,7 @@ def test_a_definition_that_is_none_is_asked_for_again(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_2xx_is_an_accepted_update_whatever_its_body(status: int) -> None:
+def test_any_2xx_is_an_accepted_update_with_any_body(status: int) -> None:
     operation, _ = updated(Answer(status, {"Azure-AsyncOperation": OPERATION}, b"<html>"))
     assert operation == OPERATION
 

@@ -79,7 +79,7 @@ def test_a_sound_workspace_is_ok_and_nothing_is_written(workspace: Workspace) ->
     assert not [one for one in workspace.world.wire.sent if not one.startswith("GET ")]
 
 
-def test_a_missing_role_is_told_with_the_role(workspace: Workspace) -> None:
+def test_a_missing_role_is_reported_with_the_role(workspace: Workspace) -> None:
     workspace.script = lambda _method, _url: refusal(403, "AuthorizationFailed")
     found = workspace.training()
     assert set(wrong(found)) == {"read"}  # a cause is told once
@@ -90,7 +90,7 @@ def test_a_missing_role_is_told_with_the_role(workspace: Workspace) -> None:
     assert "AuthorizationFailed" in found["read"].text
 
 
-def test_a_missing_monitoring_role_is_told_apart(workspace: Workspace) -> None:
+def test_a_missing_monitoring_role_is_distinguished(workspace: Workspace) -> None:
     workspace.script = lambda _method, url: (
         refusal(403, "AuthorizationFailed") if "/metrics" in url else None
     )
@@ -108,7 +108,7 @@ def test_a_missing_monitoring_role_is_told_apart(workspace: Workspace) -> None:
         ("InvalidAuthenticationTokenTenant", 401, "an identity of that tenant"),
     ],
 )
-def test_a_wrong_workspace_is_told_by_its_part(
+def test_a_wrong_workspace_is_reported_by_its_part(
     workspace: Workspace, code: str, status: int, advice: str
 ) -> None:
     workspace.script = lambda _method, _url: refusal(status, code)
@@ -125,7 +125,7 @@ def test_a_host_that_cannot_be_reached_is_named(workspace: Workspace) -> None:
     assert "management.azure.com" in found["read"].advice
 
 
-def test_what_a_job_names_and_is_not_there_is_told_with_the_command_that_makes_it(
+def test_what_a_job_names_and_is_not_there_is_reported_with_the_command_that_makes_it(
     workspace: Workspace,
 ) -> None:
     found = workspace.training(
@@ -141,7 +141,7 @@ def test_what_a_job_names_and_is_not_there_is_told_with_the_command_that_makes_i
     assert "az ml datastore create" in found["datastore of account/models"].advice
 
 
-def test_a_datastore_of_another_account_is_told(workspace: Workspace) -> None:
+def test_a_datastore_of_another_account_is_reported(workspace: Workspace) -> None:
     workspace.world.azureml.hooks.add_datastore("theirs", "models", account="another")
     found = workspace.training(datastore="theirs", data_datastore="nowhere")
     assert (
@@ -150,7 +150,7 @@ def test_a_datastore_of_another_account_is_told(workspace: Workspace) -> None:
     assert found["datastore nowhere"].outcome is CheckOutcome.WRONG
 
 
-def test_what_is_remembered_is_asked_anew(workspace: Workspace) -> None:
+def test_a_check_does_not_use_cached_values(workspace: Workspace) -> None:
     assert not wrong(workspace.training())
     workspace.script = lambda _method, url: (
         refusal(404, "NotFound") if "/computes/" in url else None
@@ -158,7 +158,7 @@ def test_what_is_remembered_is_asked_anew(workspace: Workspace) -> None:
     assert list(wrong(workspace.training())) == ["compute cpu-cluster"]
 
 
-def test_a_deployment_with_traffic_that_failed_is_told(workspace: Workspace) -> None:
+def test_a_deployment_with_traffic_that_failed_is_reported(workspace: Workspace) -> None:
     blue = workspace.world.azureml.state.endpoints["census"].deployments["blue"]
     blue.state = "Failed"
     found = workspace.serving()["endpoint census, deployments"]
@@ -177,9 +177,7 @@ def _echo(value: Any, words: str) -> Any:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500])
-def test_no_token_is_shown_whatever_the_workspace_repeats(
-    workspace: Workspace, status: int
-) -> None:
+def test_no_token_that_the_workspace_repeats_is_shown(workspace: Workspace, status: int) -> None:
     world, send, tokens = workspace.world, workspace.world.wire.send, set[str]()
 
     def echoing(

@@ -94,7 +94,7 @@ styles = st.sampled_from(["StartOfInterval", "EndOfInterval"])
 
 
 @given(frequencies, st.integers(1, 5), styles, styles, moments)
-def test_the_window_after_the_last_one_is_next_whichever_of_its_ends_is_due(
+def test_the_window_after_the_last_one_is_next_after_a_change_of_style(
     frequency: str, interval: int, one: str, other: str, moment: datetime
 ) -> None:
     was = every(frequency, interval=interval, style=one)

@@ -39,7 +39,7 @@ HOST = BASE.partition("/workspaces")[0]
         (JOBS.replace("/e1/", "/e_1/"), JOBS.replace("/e1/", "/e_1/")),
     ],
 )
-def test_what_can_mean_one_thing_is_corrected(pasted: str, corrected: str) -> None:
+def test_a_url_with_one_possible_meaning_is_corrected(pasted: str, corrected: str) -> None:
     assert jobs_url(pasted) == corrected
 
 

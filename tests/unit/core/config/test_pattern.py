@@ -62,7 +62,7 @@ def test_a_token_stands_for_some_text_of_one_segment(
 
 
 @pytest.mark.parametrize("separator", ["_", "-", "__"])
-def test_no_name_takes_long_whatever_is_in_it(separator: str) -> None:
+def test_no_name_takes_long_with_any_content(separator: str) -> None:
     # Divided in every way, as an expression does, this takes hours.
     pattern = separator.join(f"{{{token}}}" for token in "abcdefgh")
     assert match(f"{pattern}.csv", "_-" * 500) is None
@@ -93,7 +93,7 @@ def test_unknown_tokens_stay_as_they_are() -> None:
     assert fill("{a}-{b}", {"a": "1"}) == "1-{b}"
 
 
-def test_what_was_captured_is_not_filled_in_again() -> None:
+def test_a_captured_value_is_not_filled_in_again() -> None:
     assert fill("{a}", {"a": "{b}", "b": "2"}) == "{b}"
 
 

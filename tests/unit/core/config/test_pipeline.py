@@ -108,7 +108,7 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_what_to_write(
+def test_an_impossible_value_is_refused_with_its_correction(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -139,7 +139,7 @@ def test_what_cannot_be_meant_is_refused_with_what_to_write(
         {"wait_for_data": {"at_most": "1h"}, "schedule": "0 3 * * *"},
     ],
 )
-def test_what_can_be_meant_is_taken(changes: dict[str, Any]) -> None:
+def test_a_possible_value_is_accepted(changes: dict[str, Any]) -> None:
     assert pipeline(**changes).name == "sample"
 
 

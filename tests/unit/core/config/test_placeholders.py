@@ -15,7 +15,7 @@ from shared.core.config.setting_references import is_example_id, not_filled_in
         *("@microsoft.keyvault(VaultName=v;SecretName=s)",),
     ],
 )
-def test_what_is_to_be_replaced_is_known(text: str) -> None:
+def test_placeholders_are_recognised(text: str) -> None:
     said = not_filled_in(text)
     assert said is not None
     what, advice = said

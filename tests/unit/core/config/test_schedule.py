@@ -112,7 +112,7 @@ def test_both_kinds_of_schedule_are_due_alike(schedule: Schedule) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["0 0 3 * * *", DAILY])
-def test_due_times_are_in_utc_in_whichever_time_zone_one_checks(schedule: Schedule) -> None:
+def test_due_times_are_in_utc_when_checked_in_any_time_zone(schedule: Schedule) -> None:
     elsewhere = at("2026-03-01T02:00").astimezone(timezone(timedelta(hours=5)))
     due = last_due_of(schedule, elsewhere)
     assert due == at("2026-02-28T03:00")

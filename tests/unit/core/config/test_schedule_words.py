@@ -143,7 +143,7 @@ def test_the_same_words_mean_the_same_due_times(one: str, other: str) -> None:
     assert (words_of(one) == words_of(other)) == same
 
 
-def test_what_a_schedule_waits_for() -> None:
+def test_the_due_time_delay_or_pause_that_a_schedule_waits_for() -> None:
     weekly = "for the window 2026-11-23 00:00 to 2026-11-30 00:00 UTC"
     assert what_it_waits_for(every("Week"), NOW) == f"its due time 2026-11-30 00:00 UTC, {weekly}"
     delayed = every("Week", delay="1h")

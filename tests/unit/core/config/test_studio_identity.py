@@ -157,7 +157,7 @@ def test_a_training_service_is_known_by_its_service_and_its_path() -> None:
     assert service_identity(bare) == bare
 
 
-def test_a_training_service_has_one_line_whatever_its_host() -> None:
+def test_a_training_service_has_one_line_for_all_its_hosts() -> None:
     jobs = f"{BASE}/jobs?api-version=2.0"
     for host in ("europewest.services.azureml.net", "USSOUTHCENTRAL.services.azureml.net"):
         other = jobs.replace("ussouthcentral.services.azureml.net", host)

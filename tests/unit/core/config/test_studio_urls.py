@@ -192,7 +192,7 @@ def test_a_parameter_that_is_not_documented_is_refused_and_its_value_never_shown
     assert "SECRET" not in str(caught.value)
 
 
-def test_documented_parameters_are_kept_whatever_their_case() -> None:
+def test_documented_parameters_are_kept_in_any_letter_case() -> None:
     query = "API-VERSION=2.0&Details=TRUE&FORMAT=" + "x" * 20
     assert jobs_url(f"{BASE}/jobs?{query}") == f"{BASE}/jobs?{query}"
     assert update_url(f"{UPDATE}?details=false") == UPDATE

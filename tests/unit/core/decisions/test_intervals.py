@@ -105,7 +105,7 @@ def test_a_mean_has_the_paired_interval_of_scipy(
     assert found.estimate.p_worse(0.1) == pytest.approx(float(p_value), rel=1e-4)
 
 
-def test_positive_is_better_whatever_the_metric() -> None:
+def test_positive_is_better_for_every_metric() -> None:
     worse = of_classes(300, worse=1.2)
     for name in ("AUC", "accuracy", "F1", "log loss", "Brier score"):
         assert scored(name, worse).interval.high < 0, name

@@ -211,7 +211,7 @@ CLASSES: list[tuple[str, list[Row], Any, list[str] | None]] = [
 @pytest.mark.parametrize(
     ("rows", "positive", "said"), [case[1:] for case in CLASSES], ids=[case[0] for case in CLASSES]
 )
-def test_predicted_classes_are_told_from_scores(
+def test_predicted_classes_are_distinguished_from_scores(
     rows: list[Row], positive: Any, said: list[str] | None
 ) -> None:
     meaning = Meaning(label="y", candidate="mine", other="live", positive=positive)

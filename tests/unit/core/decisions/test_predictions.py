@@ -45,7 +45,7 @@ def test_a_cell_with_a_line_break_and_an_odd_separator_of_lines_is_one_cell() ->
     assert found.texts["place"] == ["x\u2028y", "z"]
 
 
-def test_cells_that_are_no_number_are_told_apart() -> None:
+def test_cells_that_are_no_number_are_distinguished() -> None:
     found = read(b"id,label,score\na,yes,\nb,no,NA\nc,True,NaN\nd,7,-inf\ne,8,1_0\n")
 
     assert list(found.columns["label"]) == ["yes", "no", "True", 7.0, 8.0]

@@ -237,7 +237,7 @@ def test_rows_of_no_use_say_why_there_are_no_metrics() -> None:
     )
 
 
-def test_beside_recorded_numbers_the_rows_are_counted_that_say_what_is_noise() -> None:
+def test_the_noise_of_recorded_numbers_is_computed_from_the_counted_rows() -> None:
     rows = of_classes(400)
     recorded = Rule(metric="AUC", max_drop=0.01, against="recorded")
     found = measured([recorded], TERMS, rows).metrics

@@ -119,7 +119,7 @@ def test_of_several_live_models_none_may_be_let_down() -> None:
 
 
 @pytest.mark.parametrize("live", [0.89, 0.92])
-def test_the_reason_has_the_numbers_and_the_noise_whatever_the_outcome(live: float) -> None:
+def test_the_reason_has_the_numbers_and_the_noise_for_any_outcome(live: float) -> None:
     one = rule(max_drop=0.01)
     numbers = Row({}, {"AUC": 0.9, "rows": 569, "positives": 223})
     verdict = judge([one], numbers, [{"AUC": live}], first_allowed=False)

@@ -111,7 +111,7 @@ def test_many_slices_are_counted() -> None:
     assert "38 slices more" in texts(svg)
 
 
-def test_rules_without_intervals_are_told_in_words() -> None:
+def test_rules_without_intervals_are_reported_in_words() -> None:
     rules = (Rule(metric="AUC", min_gain=0, observe=True), Rule(metric="F1", at_least=0.7))
     svg = drawn(judged(not_measured(), rules=rules))
     shown = texts(svg)

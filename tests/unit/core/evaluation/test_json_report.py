@@ -109,7 +109,7 @@ def read_or_refused(content: bytes, name: str) -> tuple[Row, ...] | str:
 
 
 @given(st.binary() | LIKELY, st.sampled_from(["e.csv", "e.tsv", "e.json", ""]))
-def test_whatever_the_bytes_there_are_rows_or_a_value_error(content: bytes, name: str) -> None:
+def test_any_bytes_give_rows_or_a_value_error(content: bytes, name: str) -> None:
     found = read_or_refused(content, name)
     assert 0 < len(found) < 400
     rows = found if isinstance(found, tuple) else ()
@@ -125,7 +125,7 @@ ANY = st.recursive(CELL | st.booleans() | st.integers(), lambda inner: st.lists(
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=4), ANY, max_size=3), max_size=3) | ANY)
-def test_whatever_the_json_there_are_rows_or_a_value_error(value: object) -> None:
+def test_any_json_gives_rows_or_a_value_error(value: object) -> None:
     assert read_or_refused(json.dumps(value).encode(), "e.json")
 
 
@@ -146,7 +146,7 @@ def test_every_number_comes_back_as_it_was_written(number: float) -> None:
         (b'{"Model": "\\u0073esame", "AUC": 0.9}', "e.json"),
     ],
 )
-def test_a_secret_is_taken_out_in_whatever_form_it_is_written(content: bytes, name: str) -> None:
+def test_a_secret_is_redacted_in_any_form(content: bytes, name: str) -> None:
     def redact(text: str) -> str:
         return text.replace("sesame", "***")
 

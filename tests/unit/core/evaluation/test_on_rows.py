@@ -35,7 +35,7 @@ NO_DROP = Rule(metric="AUC", max_drop=0.01)
         (UNSURE, "reject", False, False),
     ],
 )
-def test_what_follows_an_outcome_is_configured_for_unsure_alone(
+def test_only_an_unsure_verdict_depends_on_the_policy(
     outcome: RuleOutcome,
     policy: str,
     passed: bool,  # noqa: FBT001 - a column of the table
@@ -75,7 +75,7 @@ def test_one_model_at_many_endpoints_is_said_once() -> None:
     assert both.endswith("AUC: max_drop 0.01 holds against the live model (run sample-1)")
 
 
-def test_what_could_not_be_judged_has_no_outcome() -> None:
+def test_a_rule_that_could_not_be_judged_has_no_outcome() -> None:
     assert refused("there are no predictions").outcome is None
 
 
@@ -206,7 +206,7 @@ def test_a_gate_that_only_observes_decides_nothing() -> None:
     assert verdict.reason.startswith("no rule decides; observed only: AUC")
 
 
-def test_a_rule_that_compares_recorded_numbers_may_stand_beside_one_on_rows() -> None:
+def test_a_rule_on_recorded_numbers_may_be_next_to_one_on_rows() -> None:
     rules = (NO_DROP, Rule(metric="F1", max_drop=0.1, against="recorded"))
     verdict = judged(comparison(), rules=rules, first=True)
     assert [bool(one.comparisons) for one in verdict.results] == [True, False]

@@ -36,7 +36,7 @@ def test_an_anchor_that_is_pinned_no_more_does_not_count() -> None:
     assert judged(comparison(), anchored(WORSE)).outcome is FIT
 
 
-def test_a_model_that_was_compared_counts_whatever_it_is_by_now() -> None:
+def test_a_model_that_was_compared_counts_in_its_present_role() -> None:
     was_live = judged(comparison(), comparison(run_id="sample-two"), live=("sample-two",))
     assert (was_live.outcome, was_live.results[0].gone) == (FIT, (LIVE,))
     pinned = again(was_live, live=("sample-two",), anchor=LIVE)

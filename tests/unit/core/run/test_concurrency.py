@@ -233,7 +233,7 @@ def test_a_waiting_run_is_superseded_by_the_newest_that_waits_or_began() -> None
 PAUSE = Pause(by="ada", at=NOW)
 
 
-def test_what_happened_until_the_last_resume_counts_no_more() -> None:
+def test_failures_before_the_last_resume_do_not_count() -> None:
     assert Pauses().counts(NOW)
     assert not Pauses(resumed_at=NOW).counts(NOW)
     assert Pauses(resumed_at=NOW).counts(NOW + SECOND)
@@ -251,7 +251,7 @@ def test_a_pause_by_failures_is_in_force_until_an_operator_resumes() -> None:
 
 
 @pytest.mark.parametrize("at", [NOW, NOW + 2 * HOUR])
-def test_nothing_is_paused_after_a_resume_whichever_clock_is_ahead(at: datetime) -> None:
+def test_nothing_is_paused_after_a_resume_with_wrong_clocks(at: datetime) -> None:
     later = Pause(by="bob", at=NOW + HOUR)
     for paused in (Pauses(pause=later, by_failures=PAUSE), Pauses(pause=PAUSE, by_failures=later)):
         by = Pause(by="ada", at=at)

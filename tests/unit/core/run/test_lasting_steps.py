@@ -175,7 +175,7 @@ def test_a_retry_of_a_step_holds_it_again_from_the_beginning() -> None:
     assert (now_of(sent).began_at, now_of(sent).evidence) == (None, TrafficEvidence())
 
 
-def test_a_retry_after_a_change_by_others_goes_on_from_what_was_found_and_plans_anew() -> None:
+def test_a_retry_after_a_change_by_others_continues_from_what_was_found_and_plans_again() -> None:
     again = after(lasting(1), CHANGED, RetryRequested(None))
     assert (again.phase, again.promotion, again.found) == (Phase.PROMOTING, None, None)
     assert set(again.accepts) == {OTHERS, TENTH, HALF}

@@ -97,7 +97,7 @@ def test_a_model_of_others_is_made_again_of_what_a_comparison_has() -> None:
 
 
 @pytest.mark.parametrize("other", [OfNoRun("blue"), OfNoRun("blue", "census/2")])
-def test_a_model_of_no_run_is_told_from_the_id_of_a_run(other: OfNoRun) -> None:
+def test_a_model_of_no_run_is_distinguished_from_the_id_of_a_run(other: OfNoRun) -> None:
     assert OfNoRun.named(str(other)) == other
     assert OfNoRun.named("sample-blue") is None
     assert (whose(str(other)), whose("sample-1")) == (str(other), "run sample-1")

@@ -46,7 +46,7 @@ def test_an_endpoint_that_was_sent_an_update_is_resolved_before_another_is_taken
 
 
 @pytest.mark.parametrize("corrected", ELSEWHERE, ids=["another URL", "another resource"])
-def test_a_corrected_endpoint_is_leased_anew_when_nothing_was_sent_to_the_wrong_one(
+def test_a_corrected_endpoint_is_leased_again_when_nothing_was_sent_to_the_wrong_one(
     corrected: Pipeline,
 ) -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
@@ -91,7 +91,7 @@ def test_an_unchanged_endpoint_is_first_rolled_back_to_its_old_model() -> None:
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
-def test_the_rollback_is_sent_anew_as_often_as_an_update() -> None:
+def test_the_rollback_is_sent_again_as_often_as_an_update() -> None:
     sent = {"operation": "o1", "ever_sent": True, "resent": 3}
     tired = run(Phase.VERIFYING, promotion=promotion(**sent))
     for event in (
@@ -127,7 +127,7 @@ def test_a_check_is_counted_and_remembered_until_the_next_update() -> None:
     assert again.promotion.probe_series == NO_PROBES
 
 
-def test_a_return_at_the_start_begins_the_promotion_anew() -> None:
+def test_a_return_at_the_start_begins_the_promotion_again() -> None:
     shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback="start"))
     again = apply(shape, updates.RolledBack("as before"), NOW)
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)

@@ -37,7 +37,9 @@ from tests.unit.samples import (
     ids=lambda asked: type(asked).__name__,
 )
 @pytest.mark.parametrize("phase", Phase)
-def test_what_an_operator_cannot_have_is_said_in_their_words(phase: Phase, asked: Event) -> None:
+def test_a_refused_command_is_explained_in_the_words_of_operators(
+    phase: Phase, asked: Event
+) -> None:
     for shape in variants(phase):
         try:
             apply(shape, asked, NOW)
@@ -168,7 +170,7 @@ def test_a_second_confirmation_does_not_restart_the_clock_of_an_attempt() -> Non
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK])
-def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> None:
+def test_a_run_with_an_update_in_flight_cannot_be_cancelled(phase: Phase) -> None:
     assert not cancellable(run(phase))
     with pytest.raises(InvalidTransitionError):
         apply(run(phase), control_events.CancelRequested(), NOW)

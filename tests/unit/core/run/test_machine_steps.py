@@ -41,7 +41,7 @@ def test_an_operator_has_the_whole_time_to_answer_however_long_the_training_took
     assert next_command(waiting, expires) is Command.EXPIRE
 
 
-def test_what_a_step_asks_for() -> None:
+def test_the_metrics_that_a_step_queries() -> None:
     unsent = promotion(sent_at=None)
     asked = [
         (run(Phase.RECEIVED), Command.CREATE_JOB),

@@ -29,7 +29,7 @@ def shares(steps: tuple[Step, ...]) -> list[dict[str, int]]:
     return [step.wanted.shares if step.wanted else {} for step in steps]
 
 
-def test_a_candidate_gets_its_shares_beside_what_serves() -> None:
+def test_a_candidate_gets_its_shares_next_to_the_live_deployment() -> None:
     steps = planned_steps(promoting(), BLUE, USUAL, bake=HOUR)
     assert shares(steps) == [{"blue": 90, NEW: 10}, {"blue": 50, NEW: 50}, {NEW: 100}]
     assert [step.share for step in steps] == [10, 50, 100]

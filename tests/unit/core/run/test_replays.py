@@ -55,7 +55,7 @@ def on_rows(**compare: Any) -> Gate:
         ([not_measured()], {}),
     ],
 )
-def test_a_verdict_on_rows_is_given_again_whichever_models_served(
+def test_a_verdict_on_rows_is_repeated_for_any_live_models(
     comparisons: list[Comparison], known: dict[str, Any]
 ) -> None:
     verdict = judged(*comparisons, **known)

@@ -110,7 +110,7 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
         (None, None, False),
     ],
 )
-def test_a_run_ends_with_the_old_model_unless_something_is_done_anew_by_it(
+def test_a_run_ends_with_the_old_model_unless_something_is_done_again_by_it(
     rollback: str | None, parent: str | None, *, ends: bool
 ) -> None:
     shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=rollback), parent=parent)
@@ -230,7 +230,7 @@ def test_the_job_is_asked_once_more_where_another_of_its_outputs_is_wanted(
     assert (again.phase, again.model) == (phase, model)
 
 
-def test_models_of_several_endpoints_are_collected_anew() -> None:
+def test_models_of_several_endpoints_are_collected_again() -> None:
     shape = parked(Phase.ROLLING_OUT, config=wanting("a"), models={"production": MODEL})
     again = retried(shape, wanting("b"))
     assert (again.phase, again.models) == (Phase.TRAINED, {})
@@ -258,7 +258,7 @@ def test_an_update_is_sent_again_with_probes_of_its_own() -> None:
     )
 
 
-def test_another_endpoint_is_leased_anew_where_nothing_was_sent_to_the_first() -> None:
+def test_another_endpoint_is_leased_again_where_nothing_was_sent_to_the_first() -> None:
     for phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
         unsent = promotion(sent_at=None, after_rollback="start")
         shape = parked(phase, promotion=unsent)

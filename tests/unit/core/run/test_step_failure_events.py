@@ -288,7 +288,7 @@ def test_a_run_whose_old_model_serves_again_goes_where_it_was_to_go(
         assert over.promotion is None
 
 
-def test_a_lease_that_was_lost_is_made_anew() -> None:
+def test_a_lease_that_was_lost_is_made_again() -> None:
     again = apply(run(Phase.VERIFYING), updates.EndpointLeaseLost(), LATER)
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
     assert "acquiring its lease again" in last(again).note

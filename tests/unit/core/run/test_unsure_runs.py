@@ -120,7 +120,9 @@ def test_where_an_operator_is_asked_in_any_case_nothing_waits_for_the_next_run()
         (CancelRequested(), Phase.AWAITING_APPROVAL),
     ],
 )
-def test_whatever_ends_the_wait_ends_it_for_good(event: Any, phase: Phase) -> None:
+def test_a_wait_for_the_next_run_that_has_ended_does_not_begin_again(
+    event: Any, phase: Phase
+) -> None:
     ended = apply(after("wait"), event, NOW)
     assert ended.phase is phase
     assert next_command(ended, NOW + 30 * DAY) is not Command.SEE_NEXT
@@ -169,7 +171,7 @@ def test_a_model_that_was_not_measured_does_not_wait_for_the_next_run() -> None:
         assert expires_at(asked) == NOW + timedelta(days=3)
 
 
-def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_go_on() -> None:
+def test_a_pipeline_that_rejects_what_was_not_measured_says_how_to_continue() -> None:
     def rejected(*comparisons: Comparison, **known: Any) -> str | None:
         verdict = judged(*comparisons, unsure="reject", **known)
         ended = apply(run(Phase.JUDGED, config=configured("reject")), VerdictReached(verdict), NOW)

@@ -102,7 +102,7 @@ def test_a_cancel_is_shown_with_who_wants_it_until_it_is_carried_out(phase: Phas
     assert "cancelled by an operator: the next poll stops the run" in waits.waits_for
 
 
-def test_what_ends_by_itself_says_when() -> None:
+def test_a_wait_that_ends_by_itself_says_when() -> None:
     training, operator_request = run(Phase.TRAINING), run(Phase.AWAITING_APPROVAL)
     assert getattr(waits_of(training), "until", None) == NOW + training.config.training.timeout
     assert getattr(waits_of(operator_request), "until", None) == expires_at(operator_request)

@@ -104,7 +104,7 @@ def test_no_requests_of_one_side_neither_pass_nor_end_a_step(
     assert judged_step(RULES, TrafficEvidence(), alone=False).verdict is HOLD
 
 
-def test_requests_that_are_not_beside_others_are_too_few_to_compare() -> None:
+def test_requests_without_others_in_the_same_minute_are_not_compared() -> None:
     known = after(9, (10, 0), (89, 1)).evolve(requests=500)
     found = judged(known)
     assert found.verdict is HOLD
@@ -124,7 +124,7 @@ def test_where_no_other_deployment_gets_requests_only_other_rules_count() -> Non
     assert judged(failing, alone=True, max_error_rate=10.0).verdict is WORSE
 
 
-def test_a_threshold_beside_it_counts_as_well() -> None:
+def test_a_threshold_in_addition_counts_as_well() -> None:
     found = judged(after(30, (8, 2), (72, 18)), max_error_rate=10.0)
     assert found.verdict is WORSE
     assert found.why.endswith("more than 10 %")
@@ -149,7 +149,7 @@ def test_metrics_that_cannot_be_read_any_more_hold() -> None:
 # What is compared.
 
 
-def test_requests_of_all_others_are_those_beside_it() -> None:
+def test_the_candidate_is_compared_with_the_requests_of_all_others() -> None:
     every = [*points(0, NEW, 10), *points(0, OLD, 50, 1), *points(0, GREEN, 40)]
     query = TrafficQuery(Measure.REQUESTS, (NEW, OLD, GREEN), FIRST, FIRST + MINUTE)
     found = measured(TrafficEvidence().ruled_by(RULES), query, every, FIRST + 6 * MINUTE)
@@ -192,7 +192,7 @@ def test_without_the_rule_nothing_is_compared_or_stored() -> None:
     assert judged_step(plain.evolve(max_error_rate=50.0), known, alone=False).verdict is PASS
 
 
-def test_another_rule_begins_anew_with_the_next_minute() -> None:
+def test_another_rule_begins_again_with_the_next_minute() -> None:
     known = after(12, (9, 1), (89, 1))
     assert known.ruled_by(RULES) is known
     for other in ({"max_error_increase": 50.0}, {"compared_steps": 3}):

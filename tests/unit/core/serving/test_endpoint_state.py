@@ -59,7 +59,7 @@ def test_two_workers_of_one_run_hold_the_same_lease() -> None:
     assert leased(first, run(Phase.PROMOTING), NAME, BASELINE, NOW + HOUR) == first
 
 
-def test_a_run_leases_anew_what_it_holds_for_another_resource_or_with_another_model() -> None:
+def test_a_run_leases_again_what_it_holds_for_another_resource_or_with_another_model() -> None:
     first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     other = run(Phase.PROMOTING, model=model_ref("other.ilearner"))
     for again in (

@@ -89,7 +89,7 @@ def test_an_outage_counts_once_however_long_it_lasts(length: int, before: int) -
     assert over.unusual == 0
 
 
-def test_what_lasts_longer_than_an_outage_is_the_deployments_fault() -> None:
+def test_errors_that_last_longer_than_an_outage_count_against_the_deployment() -> None:
     found = [after(minutes(*USUAL, *[OUT] * number)) for number in (10, 11, 13, 14, 40)]
     assert [one.test.blocks - 10 for one in found] == [0, 1, 1, 2, 10]
     assert [one.is_worse for one in found] == [False, False, False, False, True]
@@ -188,7 +188,7 @@ def test_errors_of_both_sides_alike_show_nothing() -> None:
     assert not found.leans
 
 
-def test_what_was_compared_is_said_with_both_counts() -> None:
+def test_the_text_of_a_comparison_has_both_counts() -> None:
     found = after(minutes(*[counts(10, 1, 90, 2)] * 3))
     assert (
         found.said
@@ -207,12 +207,12 @@ def test_the_time_that_is_needed_goes_by_the_present_requests() -> None:
     assert times[0] > 2 * times[1]
 
 
-def test_where_nothing_failed_beside_it_one_percent_is_the_example() -> None:
+def test_one_percent_is_the_example_if_no_request_to_others_failed() -> None:
     found = after(minutes(*[counts(10, 0, 90, 0)] * 9))
     assert found.time_needed.startswith("5 % of errors instead of 1 % would show after about ")
 
 
-def test_where_much_fails_beside_it_the_example_stays_below_all() -> None:
+def test_the_example_stays_below_all_requests_if_others_fail_often() -> None:
     found = after(minutes(*[counts(10, 5, 90, 45)] * 9))
     assert found.time_needed.startswith("75 % of errors instead of 50 % would show after about ")
     assert after(minutes(*[counts(10, 9, 90, 90)] * 9)).time_needed == ""

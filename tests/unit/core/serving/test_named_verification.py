@@ -69,7 +69,7 @@ def test_equal_scores_of_another_deployment_are_not_unchanged() -> None:
     assert "in a row" in endpoint.judged.why
 
 
-def test_answers_of_the_deployment_from_before_between_them_begin_the_count_anew() -> None:
+def test_answers_of_the_deployment_from_before_between_them_begin_the_count_again() -> None:
     endpoint = named(NEW)
     seen = [by(NEW, AFTER), by(OLD, BEFORE), by(NEW, AFTER)]
     assert [endpoint.check(done(one)) for one in seen] == [W, W, W]
@@ -77,7 +77,7 @@ def test_answers_of_the_deployment_from_before_between_them_begin_the_count_anew
 
 
 @pytest.mark.parametrize("between", [SILENT, BROKEN])
-def test_a_probe_without_a_good_answer_between_them_begins_the_count_anew(
+def test_a_probe_without_a_good_answer_between_them_begins_the_count_again(
     between: ProbeAnswers,
 ) -> None:
     endpoint = named(NEW)
@@ -140,7 +140,7 @@ def test_a_rollback_is_verified_by_two_answers_of_a_deployment_that_is_to_serve(
     assert endpoint.check(done(by(OLD, BEFORE))) is L
 
 
-def test_a_rollback_to_several_deployments_is_verified_whichever_of_them_answers() -> None:
+def test_a_rollback_to_several_deployments_is_verified_by_any_of_them() -> None:
     endpoint = rolling_back(OLD, "green")
     assert endpoint.check(done(by("green", OTHER))) is W
     assert endpoint.check(done(by("green", OTHER))) is L
@@ -159,7 +159,7 @@ def test_a_rollback_that_has_no_effect_is_waited_for_and_then_failed() -> None:
     assert "still" in endpoint.judged.why
 
 
-def test_an_update_that_has_no_effect_is_unchanged_whatever_the_probe_answers() -> None:
+def test_an_update_without_effect_is_unchanged_with_any_answer_to_the_probe() -> None:
     endpoint = named(NEW, OLD, pinned=True)
     endpoint.case = replace(endpoint.case, unapplied="its traffic is still blue 100 %")
     good = done(by(NEW, AFTER))

@@ -75,7 +75,7 @@ def test_the_others_are_as_before_without_a_deployment_that_got_a_share(
 
 
 @given(whole_maps(), SHARES)
-def test_copies_for_others_are_kept_whatever_share_is_given(
+def test_mirrors_of_other_deployments_are_kept_with_any_share(
     traffic: TrafficMap, share: int
 ) -> None:
     assert traffic.giving(NEW, share).mirror == traffic.mirror
@@ -130,7 +130,7 @@ def test_a_map_says_who_gets_what() -> None:
     assert str(TrafficMap()) == "no deployment gets requests"
 
 
-def test_two_maps_route_alike_whoever_gets_copies() -> None:
+def test_two_maps_are_the_same_with_any_mirror() -> None:
     one = TrafficMap.of({"blue": 100})
     assert one.routes_as(TrafficMap.of({"blue": 100}, {"shadow": 20}))
     assert not one.routes_as(TrafficMap.of({"blue": 90, "green": 10}))

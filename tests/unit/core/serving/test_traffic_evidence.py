@@ -53,7 +53,7 @@ def test_requests_are_added_up_by_deployment_and_errors_by_whose_fault_they_are(
     assert known.until == FIRST + 10 * MINUTE
 
 
-def test_what_was_not_asked_for_does_not_count() -> None:
+def test_measures_outside_the_query_do_not_count() -> None:
     points = [
         counts(NEW, 50.0, minute=-1),
         counts(NEW, 50.0, minute=10),

@@ -68,7 +68,7 @@ def varying(size: int) -> list[ProbeAnswers]:
         pytest.param(BROKEN, [BROKEN] * ENOUGH, B, id="broken before and after"),
     ],
 )
-def test_what_probes_say_of_a_new_model(
+def test_verdicts_of_probes_on_a_new_model(
     before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: VerificationResult
 ) -> None:
     assert Probed(case(before)).probe_series(*seen) is verdict
@@ -166,7 +166,7 @@ def test_every_way_that_probes_repeat_ends_with_a_verdict(
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT])
 @pytest.mark.parametrize("expected", [None, AFTER])
-def test_every_probe_is_kept_with_its_verdict_whichever_that_is(
+def test_every_probe_is_kept_with_any_verdict(
     before: ProbeAnswers | None, expected: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=2):

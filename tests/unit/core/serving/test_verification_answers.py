@@ -218,7 +218,7 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
         pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
     ],
 )
-def test_what_probes_say_of_the_model_that_was_rolled_back(
+def test_verdicts_of_probes_on_a_model_that_was_rolled_back(
     before: ProbeAnswers | None,
     seen: list[ProbeAnswers],
     hasty: VerificationResult,
@@ -229,7 +229,7 @@ def test_what_probes_say_of_the_model_that_was_rolled_back(
     assert Probed(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
 
 
-def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
+def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_again() -> None:
     endpoint = Probed(case(BEFORE), rolling_back=True, patient=True)
     assert endpoint.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
     assert endpoint.check(BEFORE) is L
@@ -251,12 +251,12 @@ def test_a_return_without_probe_rows_is_called_unproven() -> None:
     assert "unproven" in endpoint.judged.why
 
 
-def test_broken_answers_are_broken_whatever_the_service_names() -> None:
+def test_broken_answers_are_broken_for_any_model_that_the_service_names() -> None:
     check = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
     assert Probed(case(BEFORE)).probe_series(*[check] * ENOUGH) is B
 
 
-def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
+def test_an_accepted_update_that_is_not_named_is_not_live_with_any_answers() -> None:
     check = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
     endpoint = Probed(case(BEFORE))
     assert endpoint.probe_series(*[check] * (ENOUGH - 1)) is W

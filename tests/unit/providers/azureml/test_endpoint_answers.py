@@ -15,7 +15,7 @@ SILENT, REFUSED = ProbeOutcome.NO_ANSWER, ProbeOutcome.REFUSED
 JANE = "could not convert: Jane Doe"
 
 
-def test_an_answer_is_whole_whatever_its_size() -> None:
+def test_an_answer_of_any_size_is_complete() -> None:
     bench = Bench()
     scores = [[at / 7, 1 - at / 7] for at in range(2_000)]
     bench.http.script("POST", "/score", answers(200, scores, azureml_model_deployment="m-1"))
@@ -25,7 +25,7 @@ def test_an_answer_is_whole_whatever_its_size() -> None:
     assert bench.http.sent[-1].json() == ROWS
 
 
-def test_without_a_name_whoever_serves_is_asked() -> None:
+def test_without_a_name_the_live_deployment_is_called() -> None:
     bench = Bench()
     bench.http.script("POST", "/score", answers(200, [1], azureml_model_deployment="blue"))
     assert bench.service.answer(ROWS, "").answered_by == "blue"

@@ -213,7 +213,7 @@ def test_a_failed_deployment_is_made_again_from_its_recorded_body() -> None:
     assert [one.method for one in bench.http.writes] == ["PUT"]
 
 
-def test_what_an_operator_has_to_end_is_not_provoked_each_minute() -> None:
+def test_a_deployment_out_of_quota_is_not_made_again_each_minute() -> None:
     bench, state, known = broken()
     bench.http.script("GET", "/od:1", operation({"code": "OutOfQuota", "message": "m"}, 5))
     with pytest.raises(TransientError, match="raise the quota"):

@@ -155,7 +155,7 @@ def test_traffic_that_makes_no_sense_is_not_relied_on(traffic: Any) -> None:
 # What serves
 
 
-def test_what_serves_is_its_map_and_the_bodies_that_make_it_again() -> None:
+def test_the_serving_state_is_the_traffic_map_and_the_bodies_of_its_deployments() -> None:
     bench = Bench()
     state = bench.service.current()
     assert state is not None

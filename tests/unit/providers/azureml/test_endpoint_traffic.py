@@ -103,7 +103,7 @@ def test_copies_go_to_the_candidate_and_its_share_stays_0() -> None:
         endpoint({"blue": 100}, mirrorTraffic={"green": 10}),
     ],
 )
-def test_what_others_changed_is_never_overwritten(changed: dict[str, Any]) -> None:
+def test_a_change_of_others_is_never_overwritten(changed: dict[str, Any]) -> None:
     bench = Bench()
     shift = bench.shift()
     bench.http.put(changed)

@@ -72,7 +72,7 @@ def test_the_service_says_how_long_to_wait_in_two_ways() -> None:
         assert error.retry_after == span
 
 
-def test_what_support_asks_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_ids_for_support_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     answer = refuses(400, "UserError")
     headers = {"x-ms-correlation-request-id": "c1"}

@@ -277,7 +277,7 @@ def test_a_command_component_runs_too() -> None:
     assert node["componentId"].endswith("/components/train-census/versions/3")
 
 
-def test_what_is_known_is_not_read_again() -> None:
+def test_known_values_are_not_read_again() -> None:
     bench = Bench()
     bench.started()
     before: Any = len(bench.workspace.sent)

@@ -45,7 +45,7 @@ def failed(bench: Bench, *steps: dict[str, Any]) -> None:
         ("", JobStatus.RUNNING),
     ],
 )
-def test_each_status_has_a_meaning_and_an_unknown_one_goes_on(
+def test_each_status_has_a_meaning_and_an_unknown_one_continues(
     status: str, stands: JobStatus
 ) -> None:
     bench = Bench()
@@ -70,7 +70,7 @@ def test_an_unchanged_job_costs_one_get() -> None:
 
 
 @pytest.mark.parametrize("body", [None, {"error": {"code": "NotFound", "message": "x"}}, "null"])
-def test_a_404_means_that_there_is_no_such_job_whatever_its_body(body: object) -> None:
+def test_a_404_means_that_the_job_does_not_exist_with_any_body(body: object) -> None:
     bench = Bench()
     bench.workspace.script("GET", JOB, says(body, 404))
     state = bench.service.state(JOB)
@@ -200,7 +200,7 @@ def test_a_reason_holds_no_signature() -> None:
     assert "abc" not in bench.service.state(JOB).details
 
 
-def test_a_job_has_failed_whatever_the_history_does() -> None:
+def test_a_job_has_failed_even_if_its_history_fails() -> None:
     bench = Bench()
     bench.workspace.job(JOB, "Failed")
     bench.workspace.script("POST", "/rundata", *[refuses(503, "Busy")] * 2)
