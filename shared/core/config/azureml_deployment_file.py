@@ -36,7 +36,7 @@ _BATCH: Final = (
 )
 _AN_ENDPOINT: Final = (
     "is a key of an endpoint's file",
-    "name the file of a deployment; how an endpoint is made is said by `create`",
+    "name the file of a deployment; `create` says how an endpoint is made",
 )
 _BATCH_KEYS: Final = (
     "compute",
@@ -57,7 +57,7 @@ class Deployment(Strict):
         "resources": _KUBERNETES,
         "sku": ("is not in this file", "write instance_count: 1"),
         "private_network_connection": (
-            "is known to previews only",
+            "exists only in previews",
             "write egress_public_network_access",
         ),
         "package_model": ("needs a build by the client", "register an environment, and name it"),

@@ -69,7 +69,7 @@ def _too_short(traffic: Traffic) -> Iterator[Mistake]:
         yield Mistake(what, f"measures are {late} late", ("traffic", "bake"))
     if traffic.give_up_after <= LATE:
         what = "is over before anything is measured, so each step waits for an operator"
-        advice = f"say more than {late}, by which measures are late"
+        advice = f"write more than {late}: measures are that late"
         yield Mistake(what, advice, ("traffic", "give_up_after"))
 
 
@@ -208,7 +208,7 @@ class AzureMlEndpoint(ScoringEndpoint):
             what = f"{', '.join(replaced)} {they(len(replaced), 'is', 'are')} replaced"
             yield Mistake(what, "each deployment gets its own", ("deployment",))
         if self.deployment.bare and self._type_of(training) is None:
-            what = "has neither environment nor code_configuration: only MLflow models run so"
+            what = "has no environment and no code_configuration: only MLflow models need none"
             yield Mistake(what, "say `type: mlflow_model` under register_as", ("deployment",))
         if self.traffic and self.traffic.rules.need_data:
             yield from _too_short(self.traffic)

@@ -68,7 +68,7 @@ def model_asset(model: ModelRef) -> tuple[Workspace, Asset]:
         ValueError: it is not a model of Azure Machine Learning.
     """
     if model.provider != AZUREML:
-        raise ValueError(f"{model.name} is a model of {model.provider}, and no registered one")
+        raise ValueError(f"{model.name} is a model of {model.provider}, and not a registered one")
     known = model.reference
     asset = Asset(str(known["name"]), str(known["version"]))
     return workspace_of(str(known["workspace"])), asset

@@ -117,7 +117,7 @@ def compared_at_an_endpoint(
     """
     if training.other_models and len(endpoints) != 1:
         name = min(training.other_models)
-        what = f"{name} is given the model of an endpoint, and there is not exactly one endpoint"
+        what = f"{name} needs the model of an endpoint, and there is not exactly one endpoint"
         yield Mistake(what, "remove it", ("training",))
     compare = gate.compare
     if compare is None:
@@ -160,7 +160,7 @@ def _not_handed_over(
     given = training.other_models.values()
     for text, against in OTHER_MODELS.items():
         if against in wanted and against not in given:
-            what = f"the job is to score the {wanted[against]}, and it is not given"
+            what = f"the job must score the {wanted[against]}, and does not get it"
             advice = f"give {text} to an input or parameter, or name a holdout that each job scores"
             yield Mistake(what, advice, ("training",))
 

@@ -99,7 +99,7 @@ class Gate(Strict):
             if not self._needs_rows(rule):
                 continue  # its number is in the evaluation
             if metric is None:
-                what = f"{short(rule.metric)} is not computed of rows"
+                what = f"{short(rule.metric)} is not computed from rows"
                 advice = f"use one of {', '.join(Kind)}"
                 if not self.on_rows(rule):
                     advice = f"{advice}, or name the output with an evaluation as `metrics`"

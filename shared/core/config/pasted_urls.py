@@ -62,7 +62,7 @@ def corrected(text: str) -> str:
     if re.search(r"\s", plain):
         raise WrongValueError(
             "not a URL",
-            "it holds a blank, which may be part of a name or not: copy it again, in one piece",
+            "it contains a blank, which may be part of a name or not: copy it again, in one piece",
         )
     return plain
 
@@ -92,7 +92,7 @@ def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
         raise ValueError("a URL here must not carry a user name or password")
     if set("=&;") & set(unquote(unquote(parts.path))):
         raise WrongValueError(
-            "the path of a URL here holds no = or & or ;", "remove what follows it"
+            "the path of a URL here must not contain = or & or ;", "remove what follows it"
         )
     refuse_foreign(parts.path, url=True, tokens=tokens)
     host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])

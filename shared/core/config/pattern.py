@@ -15,11 +15,11 @@ _ADVICE: Final = (
     "write {name}, a token that data.blob captures; a token is a name of letters, digits and _"
 )
 _FORMS: Final = (
-    (re.compile(r"\$\{"), "app settings are not put in here", "write the text itself"),
+    (re.compile(r"\$\{"), "app settings are not filled in here", "write the text itself"),
     (re.compile(r"@\{|@[a-z]+\(", re.IGNORECASE), "expressions are not supported here", ""),
     (re.compile(r"\(\.[*+]\)|\.[*+]|\\[dwsDWS]"), "regular expressions are not supported here", ""),
     (re.compile(r"\*"), "* stands for itself here", ""),
-    (re.compile(r"<[^<>/]+>"), "holds a placeholder in <>", "replace it by the value of your own"),
+    (re.compile(r"<[^<>/]+>"), "holds a placeholder in <>", "replace it with your own value"),
 )
 #: A percent sign that encodes nothing, in a URL; `%NAME%` anywhere else.
 _SETTING_IN_URL: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -49,7 +49,7 @@ _FOREIGN: Final = (
     (re.compile(r"[*?]"), "* and ? are not supported here", _WRITE),
     (
         re.compile(r"%[A-Za-z](?![A-Za-z])"),
-        "% stands for no part of a date here",
+        "% does not stand for a part of a date here",
         "write {date}, or {year}/{month}",
     ),
     (
@@ -59,7 +59,7 @@ _FOREIGN: Final = (
     ),
     (re.compile(r"@\{|@[a-z]+\("), "expressions are not supported here", _WRITE),
     (re.compile(r"<[^<>/]+>"), "<name> stands for itself here", _WRITE),
-    (re.compile(r"\\"), "a backslash parts no folders here", "write /"),
+    (re.compile(r"\\"), "a backslash does not separate folders here", "write /"),
 )
 
 
@@ -121,7 +121,7 @@ def checked_pattern(pattern: str) -> str:
         )
     if is_reserved(pattern):
         raise WrongValueError(
-            f"blobs below {RESERVED} are the app's own, and no data", "write another folder"
+            f"blobs below {RESERVED} belong to the app, and are not data", "write another folder"
         )
     return pattern
 

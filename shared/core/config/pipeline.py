@@ -224,7 +224,7 @@ class Pipeline(Strict):
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
         service = f"a job of training.kind: {self.training.kind}"
         if not self.training.takes_copies and self.data and self.data.pin != "none":
-            yield Mistake(f"{service} is given no copies", "remove it", ("data", "pin"))
+            yield Mistake(f"{service} gets no copies", "remove it", ("data", "pin"))
         elif self.data and self.data.pin == "copy" and self.training.wants_manifest:
             what = "a list names the blobs where they are, so that copies of them are not read"
             advice = "leave pin out: a run whose data changes meanwhile ends superseded"

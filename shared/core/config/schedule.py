@@ -83,7 +83,7 @@ def _utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise ValueError("not a time that there is in UTC") from None
+        raise ValueError("not a time that exists in UTC") from None
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)]
@@ -145,7 +145,7 @@ class Recurrence(Strict):
     @together
     def _a_sensible_offset(self) -> Iterator[Mistake]:
         if self.offset > _LONGEST_OFFSET or self.offset < -_LONGEST_OFFSET:
-            yield Mistake("at most a year either way", at=("offset",))
+            yield Mistake("at most a year before or after", at=("offset",))
 
     @together
     def _a_sensible_delay(self) -> Iterator[Mistake]:
@@ -157,7 +157,7 @@ class Recurrence(Strict):
         if self.start is not None and self.end is not None and self.end <= self.start:
             yield Mistake("the period ends before it starts", "write a later time", ("end",))
         if self.backfill and self.start is None:
-            what = "it is not said since when windows count"
+            what = "nothing says from when windows count"
             yield Mistake(what, "write the start of the period as `start`", ("backfill",))
 
 

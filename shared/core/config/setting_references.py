@@ -82,7 +82,7 @@ def not_filled_in(value: str, *, anywhere: bool = False) -> tuple[str, str] | No
     if _KEY_VAULT.match(value):
         return "its Key Vault reference is not resolved", _VAULT_ADVICE
     if _PLACEHOLDER.fullmatch(value) or (anywhere and _WITHIN.search(value)):
-        return "still holds a placeholder", "replace it with the value of your own"
+        return "still holds a placeholder", "replace it with your own value"
     return None
 
 

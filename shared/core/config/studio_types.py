@@ -51,7 +51,7 @@ def blob_of(model: ModelRef) -> BlobVersion:
         ValueError: it is not a model of Studio.
     """
     if model.provider != STUDIO:
-        raise ValueError(f"{model.name} is a model of {model.provider}, and no blob for Studio")
+        raise ValueError(f"{model.name} is a model of {model.provider}, and not a blob for Studio")
     return BlobVersion.model_validate(model.reference)
 
 

@@ -249,7 +249,7 @@ def test_what_the_author_may_not_expect_is_said() -> None:
     (short,) = endpoint(traffic={**rules, "give_up_after": "5m"}).hints(known)
     assert str(short) == (
         "traffic.give_up_after: is over before anything is measured, so each step waits for an "
-        "operator: say more than 5 minutes, by which measures are late"
+        "operator: write more than 5 minutes: measures are that late"
     )
     assert list(endpoint(traffic={**rules, "give_up_after": "6m"}).hints(known)) == []
 

@@ -125,7 +125,7 @@ def test_a_comparison_that_cannot_be_made_is_refused(written: dict[str, Any], sa
         (
             [{"metric": "Precision", "max_drop": 0.1}],
             ONE_FILE,
-            "rules.0.metric: Precision is not computed of rows: use one of AUC, accuracy, F1, ",
+            "rules.0.metric: Precision is not computed from rows: use one of AUC, accuracy, F1, ",
         ),
         (
             [NO_DROP, {"metric": "Precision", "at_least": 0.1}],
@@ -253,9 +253,13 @@ def test_a_gate_without_one_keeps_its_form() -> None:
 @pytest.mark.parametrize(
     ("compared", "given", "says"),
     [
-        (ONE_FILE, {}, "the live model, and it is not given: give {live.model} to an input"),
-        (ONE_FILE, {"a": "{anchor.model}"}, "the live model, and it is not given"),
-        ({**ONE_FILE, "anchor": "pinned"}, {"a": "{live.model}"}, "the anchor, and it is not"),
+        (ONE_FILE, {}, "the live model, and does not get it: give {live.model} to an input"),
+        (ONE_FILE, {"a": "{anchor.model}"}, "the live model, and does not get it"),
+        (
+            {**ONE_FILE, "anchor": "pinned"},
+            {"a": "{live.model}"},
+            "the anchor, and does not get it",
+        ),
     ],
 )
 def test_a_job_that_scores_another_model_is_given_it(

@@ -62,7 +62,7 @@ def test_only_a_marker_may_be_empty(changes: dict[str, Any], least: int) -> None
         ({"blob": "a" * 1025}, "blob"),
         ({"blob": "a/"}, "names a folder"),
         ({"blob": "a/../b"}, "a part . or .. matches no blob"),
-        ({"blob": ".relearn/{name}"}, "the app's own"),
+        ({"blob": ".relearn/{name}"}, "belong to the app"),
         ({"marker": "yes"}, "must be true or false, without quotes"),
         ({"opens_runs": "no"}, "must be true or false, without quotes"),
         ({"backfill": "some"}, "backfill"),

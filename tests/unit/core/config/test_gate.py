@@ -32,7 +32,7 @@ def test_an_evaluation_is_named_as_services_understand_it(metrics: Any, source: 
     [
         (
             {"data": {"blob": "{name}.csv", "pin": "copy"}},
-            "data.pin: a job of training.kind: studio is given no copies",
+            "data.pin: a job of training.kind: studio gets no copies",
         ),
         (
             {"gate": {"metrics": {"mlflow": True, "step": "fit"}, "rules": [RULE]}},

@@ -24,7 +24,7 @@ def test_placeholders_are_recognised(text: str) -> None:
         assert "Key Vault Secrets User" in advice
     else:
         assert what == "still holds a placeholder"
-        assert advice == "replace it with the value of your own"
+        assert advice == "replace it with your own value"
 
 
 @pytest.mark.parametrize(

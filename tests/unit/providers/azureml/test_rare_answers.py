@@ -255,7 +255,7 @@ def test_an_attempt_whose_versions_are_taken_is_said() -> None:
 def test_a_model_of_another_provider_is_no_registered_one() -> None:
     made = registered_model(Asset("a", "1"), workspace_of(WS))
     assert model_asset(made)[1] == Asset("a", "1")
-    with pytest.raises(ValueError, match="is a model of studio, and no registered one"):
+    with pytest.raises(ValueError, match="is a model of studio, and not a registered one"):
         model_asset(ModelRef(provider="studio", name="x", digest="d", reference={}))
 
 
