@@ -25,7 +25,7 @@ HABITS: Final = (
     r"\bso many\b",
     r"\bwhether [^.:;]{1,60} (?:is|was) not known\b",
 )
-_HABIT: Final = re.compile("|".join(HABITS), re.IGNORECASE)
+_HABIT: Final = re.compile("|".join(HABITS))
 #: The most in each folder, with its subfolders where they are not listed. These only ever fall:
 #: write a new text in other words, and lower the number after texts were changed.
 FLOORS: Final = MappingProxyType(
@@ -54,7 +54,7 @@ SLACK: Final = 10
 
 
 def habits_in(text: str) -> list[str]:
-    return _HABIT.findall(" ".join(text.split()))
+    return _HABIT.findall(" ".join(text.lower().split()))
 
 
 def folder_of(file: Path) -> str:
