@@ -41,7 +41,6 @@ from tests.fakes.clock import FakeClock
 T = TypeVar("T")
 RUN = "sample-0123456789abcdef0123"
 MINUTE = timedelta(minutes=1)
-STEP = timedelta(seconds=20)
 
 
 class Bench:
@@ -91,7 +90,7 @@ class Bench:
                 if good(found):
                     return found
                 last = found
-            self.clock.move(STEP)
+            self.clock.move(MINUTE)
         raise AssertionError(f"never: {last}")
 
     def candidate(self) -> Candidate:

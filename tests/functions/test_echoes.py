@@ -12,7 +12,7 @@ from local.api_description import FILE
 from tests.fakes.echoes import EchoSite
 from tests.functions.echo_lives import KINDS, READS, EchoRun, life, sites_of
 
-_EACH, _BARE = 5, 3
+_EACH, _BARE = 3, 3
 
 
 @cache

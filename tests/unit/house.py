@@ -51,7 +51,7 @@ def text_of(file: Path) -> str:
 
 @cache
 def tree_of(file: Path) -> ast.Module:
-    """Return the statements of a file whose public functions have to be described."""
+    """Return the statements of a file; several rules are about the same files."""
     return ast.parse(text_of(file))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.unit.house import statements
+from tests.unit.house import statements, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("function_app", "functions", "shared", "cli", "local", "proofs", "benchmarks", "tests")
@@ -28,7 +28,7 @@ def imports(file: Path) -> tuple[str, ...]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    yield from _imports_in(ast.parse(file.read_text(encoding="utf-8")), file)
+    yield from _imports_in(tree_of(file), file)
 
 
 def _imports_in(tree: ast.Module, file: Path) -> Iterator[str]:
@@ -83,7 +83,7 @@ def test_numpy_is_loaded_by_comparisons_alone_and_not_before_one_is_made() -> No
     users = [file for file in files if any(within(name, "numpy") for name in imports(file))]
     assert {file.parent for file in users} == {ROOT / "shared/core/decisions"}
     for file in users:
-        at_once = ast.parse(file.read_text(encoding="utf-8")).body
+        at_once = tree_of(file).body
         assert not [name for node in at_once for name in _imported_with(node)], file
 
 
@@ -242,16 +242,12 @@ def test_http_asks_for_operations_and_nothing_below() -> None:
     for file in files:
         if _of_a_trigger(file.relative_to(ROOT).as_posix()):
             continue
-        used = {node.attr for node in ast.walk(_tree(file)) if isinstance(node, ast.Attribute)}
+        used = {node.attr for node in ast.walk(tree_of(file)) if isinstance(node, ast.Attribute)}
         assert not used & BELOW_OPERATIONS, file
 
 
 def _of_a_trigger(path: str) -> bool:
     return Path(path).stem in EVENTS_AND_TIMERS
-
-
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def test_the_command_line_knows_the_app_and_what_operators_ask_for() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config.yaml_reader import Loader, misread
@@ -92,7 +92,6 @@ _TREES = st.recursive(
 )
 
 
-@settings(max_examples=150)
 @given(st.dictionaries(_TEXTS, _TREES, min_size=1, max_size=3))
 def test_any_value_is_read_back_exactly(tree: dict[str, Any]) -> None:
     found = read_back(dumped(tree))

@@ -121,7 +121,9 @@ def test_any_bytes_give_rows_or_a_value_error(content: bytes, name: str) -> None
 CELL = st.text(max_size=8) | st.floats() | st.none()
 
 
-ANY = st.recursive(CELL | st.booleans() | st.integers(), lambda inner: st.lists(inner, max_size=3))
+ANY = st.recursive(
+    CELL | st.booleans() | st.integers(), lambda inner: st.lists(inner, max_size=3), max_leaves=8
+)
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=4), ANY, max_size=3), max_size=3) | ANY)

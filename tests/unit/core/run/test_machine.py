@@ -111,13 +111,13 @@ def test_every_kind_of_event_is_tried() -> None:
     assert set(SAMPLES) == found
 
 
-@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("phase", Phase)
-def test_an_event_leads_only_where_the_table_says(phase: Phase, kind: type[Event]) -> None:
-    allowed = MOVES.get((phase, kind), frozenset())
-    led = reached(phase, SAMPLES[kind])
-    assert led <= allowed
-    assert bool(led) is bool(allowed)  # an event in the table is accepted by some run
+def test_an_event_leads_only_where_the_table_says(phase: Phase) -> None:
+    for kind, event in SAMPLES.items():
+        allowed = MOVES.get((phase, kind), frozenset())
+        led = reached(phase, event)
+        assert led <= allowed, kind
+        assert bool(led) is bool(allowed), kind  # an event in the table is accepted by some run
 
 
 #: Which facts fit a run in which phase; no other fact changes it.
