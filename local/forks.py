@@ -4,6 +4,7 @@ It is for tests that start many servers: most of a start is the import of the ap
 The process that forks has one thread. Each fork is a process of its own, and is killed like any.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -18,13 +19,20 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
-#: Not `functions`, which reads the settings when it is imported.
+#: Of `functions` only what reads no setting and no clock when it is imported.
 _IMPORTED: Final = (
     "local.host.__main__",
     "local.host.invocation",  # with what it needs, the rest of what a worker imports
     "local.azureml.__main__",
     "local.studio.__main__",
     "shared.app",
+    "azure.identity",
+    "azurefunctions.extensions.bindings.blob",
+    "functions.api_models.doctor",
+    "functions.api_models.health",
+    "functions.api_models.pipelines",
+    "functions.api_models.requests",
+    "functions.api_models.runs",
     "sklearn.linear_model",
     "sklearn.metrics",
     "sklearn.model_selection",  # for what a workspace trains by
@@ -197,7 +205,11 @@ def _end_with_starter() -> None:
 
 
 def _alone_with(log: Path) -> None:
-    """Leave the group of processes of what forked this one, and write into a file."""
+    """Leave the group of processes of what forked this one, and write into a file.
+
+    What was imported before stays: no search for garbage goes through it.
+    """
+    gc.freeze()
     os.setsid()
     with log.open("ab") as said:
         os.dup2(said.fileno(), 1)

@@ -52,7 +52,7 @@ class KillPoint:
 def kind_of(method: str, path: str) -> str:
     """Return what a call is, without the names that differ from trial to trial."""
     parts, query = unquote(urlsplit(path).path).strip("/").split("/"), urlsplit(path).query
-    if parts[0] != ACCOUNT_NAME:
+    if not parts[0].startswith(ACCOUNT_NAME):
         short = _WORKSPACE.sub("", _ID.sub("*", "/".join(parts)))
         return f"{method} {short or 'workspace'}"
     given, parts = parse_qs(query), parts[1:]

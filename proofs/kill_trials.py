@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 
-from local.azurite import ACCOUNT_NAME
 from local.demo.app_stage import DATA, LEDGER, AppStage
 from local.served import NotStartedError
 from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of, kill, sides
@@ -82,7 +81,7 @@ class ProxiedStage(AppStage):
 
     def _settings(self) -> dict[str, str]:
         direct = self.azurite.connection_string
-        server = self.azurite.blob_endpoint.removesuffix(f"/{ACCOUNT_NAME}")
+        server = self.azurite.blob_endpoint.rpartition("/")[0]
         proxied = direct.replace(server, self.proxied(server, "storage"))
         names = ("LedgerStorage", "DataStorage", "ModelsStorage")
         return {**super()._settings(), **dict.fromkeys(names, proxied)}

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -38,6 +38,8 @@ class AppStage(ABC):
 
     #: The endpoints that the pipelines file names, by which the API is asked for them.
     endpoints: Sequence[str] = ()
+    #: Returns the storage, kept in a folder or in memory; tests give many stages one server.
+    new_storage: Callable[[Path | None], Azurite] = staticmethod(Azurite)
 
     def __init__(self, settings: Mapping[str, str] | None = None, *, on_disk: bool = False) -> None:
         self._more, self._on_disk = dict(settings or {}), on_disk
@@ -49,7 +51,7 @@ class AppStage(ABC):
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
             kept = self.folder / "storage" if self._on_disk else None
-            self.azurite = stack.enter_context(Azurite(kept))
+            self.azurite = stack.enter_context(self.new_storage(kept))
             account = BlobServiceClient.from_connection_string(self.azurite.connection_string)
             self.storage = stack.enter_context(account)
             for container in (DATA, MODELS):

@@ -75,11 +75,8 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with (
-        Azurite() as azurite,  # its own: other tests have containers of the same names
-        BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
-    ):
+def scene(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
         for container in ("training-data", "models", OWN_CONTAINER):
             make_container(storage.get_container_client(container))
         studio = Studio(
