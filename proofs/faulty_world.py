@@ -15,6 +15,7 @@ from shared.maintenance.retention import Retention
 from shared.ports.storage import ETag
 from tests.fakes.clock import Shifted
 from tests.fakes.documents import MemoryDocuments, Row
+from tests.fakes.read_once import stored_run
 from tests.fakes.world import pipeline
 from tests.unit.worlds import Observed
 
@@ -142,7 +143,7 @@ class FaultyWorld(Observed):
         """Return the runs whose records can be read, by id."""
         rows = self.documents.rows
         sound = sorted(n for n in rows if n.startswith("runs/") and n not in self.poisoned)
-        return [Run.model_validate_json(rows[name].body) for name in sound]
+        return [stored_run(rows[name].body) for name in sound]
 
     def deleted(self) -> set[str]:
         """Return the runs whose records retention deleted."""

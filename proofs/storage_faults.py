@@ -19,6 +19,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Faults
+from tests.fakes.read_once import stored_run
 from tests.fakes.world import DATA, pipeline
 from tests.unit.worlds import Observed
 
@@ -243,7 +244,7 @@ class Pair(Observed):
         for name in sorted(self.documents.rows):
             if name.startswith("runs/"):
                 try:
-                    found.append(Run.model_validate_json(self.documents.rows[name].body))
+                    found.append(stored_run(self.documents.rows[name].body))
                 except ValueError:
                     continue
         return found
