@@ -12,6 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Node and npm come from a Python package, so nothing has to be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PACKAGES := --requirement requirements-dev.txt --editable .
 INSTALLED := .venv/.installed node_modules/.installed
 
 .PHONY: help
@@ -103,8 +104,7 @@ clean: ## remove everything that was installed or built here
 	@echo "installing Python packages into .venv (some seconds, once) …"
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP) "$$(grep '^uv==' requirements-dev.txt)"
-	@for wanted in "--requirement requirements-dev.txt" "--no-deps --editable ."; do \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python $$wanted || $(PIP) $$wanted || exit 1; done
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES) || $(PIP) $(PACKAGES)
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
