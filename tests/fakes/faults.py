@@ -1,6 +1,6 @@
 """One numbered list of effects, and the faults that are applied to them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -40,22 +40,6 @@ def kinds_at(sites: Sequence[str], at: int) -> list[Kind]:
     """What can go wrong at effect `at` of a way with these effects; a fault may add more."""
     site = sites[at] if at < len(sites) else ""
     return [kind for kind in FAULTS if kind.fits(site)]
-
-
-def after_each(
-    kind: Kind, sites: Sequence[str], problems: "Callable[[Faults], Iterable[str]]"
-) -> list[str]:
-    """Return what is wrong after a fault at each effect that it fits, in a trial of its own.
-
-    Args:
-        kind: of the fault.
-        sites: the effects of a way without faults; two more may follow.
-        problems: tries the way with these faults, and yields what is wrong then.
-    """
-    named = dict(enumerate(sites))
-    tried = [at for at in range(len(sites) + 2) if kind in kinds_at(sites, at)]
-    found = ((at, list(problems(Faults({at: kind})))) for at in tried)
-    return [f"{at} {named.get(at)}: {wrong}" for at, wrong in found if wrong]
 
 
 class Crash(BaseException):

@@ -4,7 +4,8 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
+from typing import Final
 
 import pytest
 
@@ -13,7 +14,8 @@ from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.operations.commands import OperatorCommand
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Moves, Trials, Way, once
 from tests.fakes.world import MODELS, World
 from tests.unit.execution.gated_worlds import (
     ABOVE,
@@ -169,22 +171,46 @@ def quiet() -> Iterator[None]:
 CONFIG = {"pipeline": {"gate": gate(ABOVE, approval="required")}}
 
 
-def drive(world: World, *, answer: str = "approve") -> None:
-    """Let data arrive, and an operator repeat the answer until it is accepted."""
-    while not world.survive(lambda: world.tick(45)):
-        pass
-    world.upload()
-    taken = reported = False
-    for _ in range(40):
-        taken = taken or world.survive(world.deliver)
-        for run in world.runs():
-            if run.phase is Phase.AWAITING_APPROVAL and not reported:
-                order = partial(getattr(world.run_operations, answer), run.run_id)
-                reported = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
-        world.survive(lambda: world.tick(45))
-        if taken and not world.faults.late and not world.open_runs():
-            break
+class Answered(World):
+    """A world whose operator answers each question until an answer is taken."""
+
+    answer = "approve"
+    taken = False  #: whether an answer was
+
+    def asked(self, run: Run) -> None:
+        order = partial(getattr(self.run_operations, self.answer), run.run_id)
+        self.taken = self.survive(lambda: order(OperatorCommand("ada", "good")))
+
+
+def _first_tick(way: Way[Answered]) -> bool:
+    return not way.world.survive(lambda: way.world.tick(45))
+
+
+def _round(way: Way[Answered]) -> bool:
+    world = way.world
+    way.taken = way.taken or world.survive(world.deliver)
+    for run in world.runs():
+        if run.phase is Phase.AWAITING_APPROVAL and not world.taken:
+            world.asked(run)
     world.survive(lambda: world.tick(45))
+    over = way.taken and not world.faults.late and not world.open_runs()
+    return not over and way.tries + 1 < 40
+
+
+#: Data arrives, and an operator answers; what fails is repeated.
+MOVES: "Final[Moves[Answered]]" = (
+    _first_tick,
+    once(World.upload),
+    _round,
+    once(lambda world: world.tick(45)),  # nothing that comes afterwards may change the end
+)
+
+
+@cache
+def trials(answer: str) -> Trials[Answered]:
+    world = Answered(config=CONFIG)
+    world.answer = answer
+    return Trials(Way(world, MOVES))
 
 
 def wrong(world: World, end: Phase) -> Iterator[str]:
@@ -222,14 +248,6 @@ def wrong(world: World, end: Phase) -> Iterator[str]:
 def test_there_is_one_verdict_and_one_answer_after_any_fault(
     kind: Kind, answer: str, end: Phase
 ) -> None:
-    calm = World(config=CONFIG)
-    drive(calm, answer=answer)
-    assert not list(wrong(calm, end))
-
-    def problems(faults: Faults) -> Iterator[str]:
-        world = World(faults=faults, config=CONFIG)
-        drive(world, answer=answer)
-        yield from wrong(world, end)
-
-    failed = after_each(kind, calm.faults.sites, problems)
+    assert not list(wrong(trials(answer).world, end))
+    failed = trials(answer).after_each(kind, lambda world: wrong(world, end))
     assert not failed, "\n".join(failed)

@@ -12,7 +12,8 @@ from local.studio import InstantTrainer
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from tests.fakes.faults import FAULTS, Faults, Kind, after_each
+from tests.fakes.faults import FAULTS, Kind
+from tests.fakes.ways import Trials, Way
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused
@@ -141,30 +142,36 @@ def mine(world: Observed) -> list[Run]:
     return [run for run in world.runs() if run.origin is Origin.DRIFT]
 
 
+def _repaired(way: Way[Observed]) -> bool:
+    world = way.world
+    world.survive(world.tick)
+    over = mine(world) and not world.open_runs() and not world.faults.late
+    return not over and way.tries + 1 < 60
+
+
+def _later(way: Way[Observed]) -> bool:
+    way.world.survive(way.world.tick)
+    return way.tries + 1 < 10  # nothing more comes of it
+
+
+@cache
+def trials() -> Trials[Observed]:
+    return Trials(Way(drifted()[0].copied(), (_repaired, _later)))
+
+
+def problems(world: Observed) -> Iterator[str]:
+    if world.serving() != drifted()[1]:
+        yield "another model serves"
+    if [run.phase for run in mine(world)] != [Phase.PROMOTED]:
+        yield f"{[(run.phase, run.reason) for run in mine(world)]}"
+    if world.open_runs():
+        yield "a marker is left behind"
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
-    prepared, ours = drifted()
-    calm = prepared.copied()
-    calm.idle(10 * MINUTE, timedelta(seconds=30))
-    assert calm.serving() == ours
-
-    def problems(faults: Faults) -> Iterator[str]:
-        world = prepared.copied(faults)
-        for _ in range(60):
-            world.survive(world.tick)
-            if mine(world) and not world.open_runs() and not world.faults.late:
-                break
-        for _ in range(10):  # nothing more comes of it
-            world.survive(world.tick)
-        if world.serving() != ours:
-            yield "another model serves"
-        if [run.phase for run in mine(world)] != [Phase.PROMOTED]:
-            yield f"{[(run.phase, run.reason) for run in mine(world)]}"
-        if world.open_runs():
-            yield "a marker is left behind"
-
-    failed = after_each(kind, calm.faults.sites, problems)
-    assert not failed, "\n".join(failed)
+    assert list(problems(trials().world)) == []
+    assert trials().after_each(kind, problems) == []
 
 
 def test_a_repair_yields_to_a_rollback_that_was_asked_for_meanwhile() -> None:
