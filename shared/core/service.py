@@ -11,7 +11,7 @@ def service(cls: type[T]) -> type[T]:
     """Give a class an `__init__` that takes its fields, and nothing else.
 
     A frozen dataclass also has methods that compare, hash, show and protect it. Python compiles
-    each of them when the app starts, which took a tenth of the start for a hundred services that
-    need none. mypy refuses an assignment to a field of a service, as to one of a frozen class.
+    each of them when the app starts: for the services, which need none, that was 4 % of its
+    instructions. mypy refuses an assignment to a field of a service, as to one of a frozen class.
     """
     return dataclass(slots=True, eq=False, repr=False)(cls)
