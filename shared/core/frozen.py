@@ -46,6 +46,18 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    @classmethod
+    def constant(cls, **fields: Any) -> Self:
+        """Return a value that is not validated: for the constants and defaults of modules.
+
+        Otherwise its validator would be built while the app starts, though the validators of the
+        values that hold it do without.
+
+        Args:
+            fields: the fields by name, apart from those with their defaults.
+        """
+        return cls.model_construct(**fields)
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return this value, which never changes."""
         del memo

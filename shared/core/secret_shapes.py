@@ -6,7 +6,8 @@ spellings of URLs, JSON and headers, percent-encoded up to three times; and by i
 is the base64 of 32 bytes (a storage signature) or of 64 bytes (an account key).
 
 Each expression takes time only by the length of the text: no two repetitions that are
-side by side can match the same character, and each run is begun at its start only.
+side by side can match the same character, and each run is begun at its start only. `re` compiles
+an expression when it is first used, since they are long and a text seldom needs all of them.
 """
 
 import re
@@ -40,28 +41,25 @@ _PAD: Final = r"(?:=|%(?:25){0,3}3[Dd]|\\{1,4}u003[Dd]|&#(?:61|x3[Dd]);)"
 #: A signature, or an account key, in which a form made a blank of each `+`.
 _BLANKS: Final = rf"(?:(?:{_DIGIT}|[ ]){{43}}|(?:{_DIGIT}|[ ]){{86}}{_PAD}){_PAD}"
 _VALUE: Final = rf"(?:{_BLANKS}|(?:[^\s\"'<>&;,(){{}}\[\]|]|&#(?:43|47|61|x2[BF]|x3D);)+)"
-_NAMED: Final = re.compile(rf"({_START}sig{_JOINT}){_VALUE}", re.IGNORECASE)
-_KEYED: Final = re.compile(
-    rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_JOINT})"
-    rf"(?:{_BLANKS}|[^\s\"'<>;,(){{}}\[\]|]+)",
-    re.IGNORECASE,
+_NAMED: Final = rf"(?i)({_START}sig{_JOINT}){_VALUE}"
+_KEYED: Final = (
+    rf"(?i)((?:AccountKey|SharedAccessKey|SharedAccessSignature){_JOINT})"
+    rf"(?:{_BLANKS}|[^\s\"'<>;,(){{}}\[\]|]+)"
 )
 #: Words that also occur in sentences: what follows must be as long as a key.
-_WORDY: Final = re.compile(
-    rf"({_START}(?:signature|(?:primary|secondary|api|access)[ _-]?key|client_?secret|"
-    rf"authorization|x-functions-key){_JOINT})[^\s\"'<>&;,(){{}}\[\]|]{{16,}}",
-    re.IGNORECASE,
+_WORDY: Final = (
+    rf"(?i)({_START}(?:signature|(?:primary|secondary|api|access)[ _-]?key|client_?secret|"
+    rf"authorization|x-functions-key){_JOINT})[^\s\"'<>&;,(){{}}\[\]|]{{16,}}"
 )
-_BEARER: Final = re.compile(rf"({_START}Bearer{_APART})[^\s\"'<>;,]+", re.IGNORECASE)
-_BASIC: Final = re.compile(rf"({_START}Basic{_APART})[A-Za-z0-9+/_=%-]{{16,}}", re.IGNORECASE)
-_SHARED: Final = re.compile(
-    rf"(SharedKey(?:Lite)?{_APART}[A-Za-z0-9_-]{{1,80}}{_JOINT})[^\s\"'<>;,]+", re.IGNORECASE
-)
-_TOKEN: Final = re.compile(
+_BEARER: Final = rf"(?i)({_START}Bearer{_APART})[^\s\"'<>;,]+"
+_BASIC: Final = rf"(?i)({_START}Basic{_APART})[A-Za-z0-9+/_=%-]{{16,}}"
+_SHARED: Final = rf"(?i)(SharedKey(?:Lite)?{_APART}[A-Za-z0-9_-]{{1,80}}{_JOINT})[^\s\"'<>;,]+"
+#: A token of JSON, as RFC 7519 has it.
+_JWT: Final = (
     r"(?:(?<![A-Za-z0-9_-])|(?<=%[2-5][0-9A-Fa-f]))eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]+){1,4}"
 )
 #: Tokens of services that begin with letters of their own.
-_ISSUED: Final = re.compile(
+_ISSUED: Final = (
     r"(?<![A-Za-z0-9])(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|"
     r"glpat-[A-Za-z0-9_-]{16,}|(?:xox[a-z]|xapp)-[A-Za-z0-9-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|"
     r"AIza[A-Za-z0-9_-]{30,})|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/_-]+"
@@ -79,16 +77,14 @@ _ISSUERS: Final = (
 )
 _ALONE: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[2-5][0-9A-Fa-f])|(?<=\\u00[2-5][0-9A-Fa-f]))"
 #: The last digit of 32 bytes ends with two bits that are zero, that of 64 bytes with four.
-_BASE64: Final = re.compile(
+_BASE64: Final = (
     rf"{_ALONE}{_DIGIT}{{42}}(?:[AEIMQUYcgkosw048]{_PAD}|{_DIGIT}{{43}}[AQgw]{_PAD}{{2}})"
     r"(?![A-Za-z0-9=])"
 )
 #: Where a URL may be, its query, and what makes that a signed one.
-_WORD: Final = re.compile(r"[^\s\"'<>]+")
-_QUERY: Final = re.compile(r"\?|%(?:25){0,3}3F|\\{1,4}u003F", re.IGNORECASE)
-_SIGNED: Final = re.compile(
-    rf"{_START}(?:sig|signature|x-amz-signature)(?:=|{_encoded('3D')})", re.IGNORECASE
-)
+_WORD: Final = r"[^\s\"'<>]+"
+_QUERY: Final = r"(?i)\?|%(?:25){0,3}3F|\\{1,4}u003F"
+_SIGNED: Final = rf"(?i){_START}(?:sig|signature|x-amz-signature)(?:=|{_encoded('3D')})"
 
 
 #: What a text must hold to be worth a search, in small letters; most texts hold none of it.
@@ -109,20 +105,20 @@ def without_shapes(text: str) -> str:
     for part, patterns in _SEARCHES:
         if part in small:
             for pattern in patterns:
-                text = pattern.sub(_behind_its_name, text)
+                text = re.sub(pattern, _behind_its_name, text)
     if "sig" in small:
-        text = _WORD.sub(_without_query, text)
+        text = re.sub(_WORD, _without_query, text)
     if any(part in small for part in _WORDY_PARTS):
-        text = _WORDY.sub(_behind_its_name, text)
+        text = re.sub(_WORDY, _behind_its_name, text)
     if any(part in small for part in _ISSUERS):
-        text = _ISSUED.sub(HIDDEN, text)
-    return _TOKEN.sub(HIDDEN, text) if "eyj" in small else text
+        text = re.sub(_ISSUED, HIDDEN, text)
+    return re.sub(_JWT, HIDDEN, text) if "eyj" in small else text
 
 
 def without_bare(text: str) -> str:
     """Return `text` without values that have the shape of a signature or an account key."""
     padded = any(pad in text.lower() for pad in _PADS)
-    return _BASE64.sub(_unless_a_word, text) if padded else text
+    return re.sub(_BASE64, _unless_a_word, text) if padded else text
 
 
 def _behind_its_name(found: re.Match[str]) -> str:
@@ -138,8 +134,8 @@ def _unless_a_word(found: re.Match[str]) -> str:
 
 def _without_query(found: re.Match[str]) -> str:
     word = found[0]
-    query = _QUERY.search(word)
-    if query is None or _SIGNED.search(word, query.start()) is None:
+    query = re.search(_QUERY, word)
+    if query is None or re.compile(_SIGNED).search(word, query.start()) is None:
         return word
     return f"{word[: query.start()]}?{HIDDEN}"
 

@@ -21,6 +21,7 @@ from shared.core.evaluation.compared_rules import Against, Terms, compared_rules
 from shared.core.evaluation.holdout import HoldoutProgress
 from shared.core.evaluation.report import Row
 from shared.core.run.record import Run
+from shared.core.service import service
 from shared.core.serving.state import ServedModel
 from shared.core.text import short
 from shared.errors import CorruptRecordError, PermanentError, TransientError
@@ -66,7 +67,7 @@ class _Other:
     trained_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Comparisons:
     """Reads the predictions of jobs, and compares the models that they are of.
 
@@ -199,9 +200,8 @@ class Comparisons:
             )
         except ValueError as exc:
             said = self.context.redactor.known(str(exc))
-            raise UnusablePredictionsError(
-                f"the predictions {left.path} cannot be read: {said}"
-            ) from exc
+            text = f"the predictions {left.path} cannot be read: {said}"
+            raise UnusablePredictionsError(text) from exc
 
     def _of_other(self, run_id: str, run: Run) -> Predictions | str:
         """Return the predictions of the run that trained another model, or why there are none."""

@@ -14,6 +14,7 @@ from shared.core.run.concurrency import Pause, RecentRuns, RunQueue
 from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.store import Stored, retried
@@ -43,7 +44,7 @@ class _Level:
     unread: timedelta = _UNREAD  #: how long a run whose record is unreadable keeps a slot
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ConcurrencyLimits:
     """Assigns slots. Each call may be repeated, by any number of workers (decision 10)."""
 

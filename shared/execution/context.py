@@ -10,6 +10,7 @@ from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import next_due_of
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
 from shared.ports.clock import Clock, StorageClock
@@ -108,7 +109,7 @@ class EventPlaces:
     """Of the accounts whose blobs trigger a function: the host keeps a poison queue in each."""
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Context:
     """The ledger, the storage, the providers, the clock and the limits, for all steps."""
 

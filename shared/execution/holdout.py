@@ -19,6 +19,7 @@ from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import EvidenceGathered
 from shared.core.run.record import GateEvidence, Run
+from shared.core.service import service
 from shared.core.serving.probes import ProbeOutcome
 from shared.core.serving.state import ServedModel
 from shared.errors import ConflictError, PermanentError, TransientError
@@ -36,7 +37,7 @@ _FEWER: Final = 4
 _ITS_LOG: Final = "the log of its deployment may say why"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class HoldoutSteps:
     """Scores holdouts, some rows at a time; the record keeps how far they are."""
 

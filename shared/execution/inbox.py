@@ -7,13 +7,13 @@ newer (`shared.core.versions`). Nothing is read where no two versions share a se
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.data_version import DataVersion, key_of
 from shared.core.run.record import Origin, Run
+from shared.core.service import service
 from shared.core.versions import Newest, newest_first, order_of, tied_with, version_id
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
@@ -24,7 +24,7 @@ from shared.telemetry import log
 _AT_ONCE: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class FirstRecordedTimes:
     """Reads, for one pipeline, when versions were first recorded."""
 
@@ -94,7 +94,7 @@ class FirstRecordedTimes:
         return [next(known) if times[blob.modified] > 1 else blob for blob in blobs]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class InboxKeeper:
     """Puts data versions into the inbox. Every call may be repeated."""
 

@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +24,7 @@ from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import GivenModel, Run
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.core.serving.state import ServedModel
 from shared.errors import PermanentError, TransientError
@@ -55,7 +55,7 @@ _GONE: Final[Mapping[Opponent, tuple[str, str]]] = MappingProxyType(
 _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class JobInputs:
     """Finds the blobs that a run trains on."""
 

@@ -1,7 +1,6 @@
 """The endpoint that a run has leased: its record, and what becomes of the lease."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.commands import Event
@@ -15,6 +14,7 @@ from shared.core.run.promotion_events import (
     RolledBack,
 )
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, released
 from shared.errors import EndpointBusyError, PermanentError
@@ -23,7 +23,7 @@ from shared.execution.drift_schedule import HELD_FOR
 from shared.ports.serving import ServingEndpoint
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class LeasedEndpoint:
     """Reads and writes the record of the endpoint of a run that promotes."""
 

@@ -1,13 +1,12 @@
 """Finds the live model of an endpoint: where it has a traffic map, others may have changed that."""
 
-from dataclasses import dataclass
-
 from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.leases import in_flight_lease
 from shared.core.run.live import live_model
 from shared.core.run.record import Run
 from shared.core.run.repeated_gate import app_scores
+from shared.core.service import service
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import Resource, ServedModel
 from shared.errors import EndpointBusyError
@@ -15,7 +14,7 @@ from shared.execution.context import Context
 from shared.execution.leased_endpoint import require_free
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class LiveModels:
     """Finds what a candidate is compared with, ahead of its verdict and of its promotion."""
 

@@ -1,6 +1,5 @@
 """The steps of a trained model before its verdict: it is collected, and staged at its endpoint."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -21,6 +20,7 @@ from shared.core.run.gate_events import (
     CandidateStaged,
 )
 from shared.core.run.record import Run
+from shared.core.service import service
 from shared.core.serving.due_candidates import staged
 from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
 from shared.core.serving.references import Candidate
@@ -41,7 +41,7 @@ READY_WITHIN: Final = timedelta(hours=1)
 _AGAIN: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ModelSteps:
     """Finds the model of each endpoint."""
 
@@ -111,7 +111,7 @@ def log_lines_of(serving: ServingEndpoint, candidate: Candidate | None) -> str:
     return f"; its log ends: {lines}" if lines else ""
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StagingSteps:
     """Stages the model of a run at its endpoint. The serving state is not changed."""
 

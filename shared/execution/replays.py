@@ -26,6 +26,7 @@ from shared.core.run.replays import (
     gate_action,
     same_sources,
 )
+from shared.core.service import service
 from shared.core.serving.operator_changes import known_model, lines_of
 from shared.core.serving.state import MOST_LINES, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
@@ -41,7 +42,7 @@ class _Served:
     anchor: ServedModel | None
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Replays:
     """Judges models again by other rules, each against the models that served then."""
 

@@ -1,6 +1,5 @@
 """The steps of a run with several endpoints: it opens a run for each, and sums them up."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from shared.core.config.kinds import Endpoint
@@ -14,6 +13,7 @@ from shared.core.run.control_events import (
 from shared.core.run.machine import cancellable
 from shared.core.run.record import Delivery, Origin, Phase, Run
 from shared.core.run.rollout import delivered, next_deliveries, outcome
+from shared.core.service import service
 from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
 from shared.execution.run_factory import Opening, RunFactory
@@ -25,7 +25,7 @@ from shared.telemetry import log
 _AT_ONCE: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RollOutSteps:
     """Promotes the model of a run to its endpoints, a few at a time (docs/decisions/0008).
 

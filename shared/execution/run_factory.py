@@ -13,6 +13,7 @@ from shared.core.config.kinds import uploaded_model
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
+from shared.core.service import service
 from shared.core.serving.references import ModelRef, ServingState
 from shared.core.versions import newest_of, tie_of, tied_with
 from shared.execution.context import Context
@@ -35,7 +36,7 @@ class Opening:
     model: ModelRef | None = None  #: that an operator named
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RunFactory:
     """Makes the records of runs that are about to begin."""
 

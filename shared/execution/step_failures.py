@@ -1,12 +1,12 @@
 """Decides whether a failed step is tried again later, or its run waits for an operator."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.run.commands import Command, Event
 from shared.core.run.control_events import StepBlocked, StepFailed
 from shared.core.run.record import Origin, Run, StepFailure
+from shared.core.service import service
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import (
     ChangedByOthersError,
@@ -23,7 +23,7 @@ from shared.execution.traffic_steps import blocked_by_others
 from shared.telemetry import log
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StepFailures:
     """Returns the event for each error of a step (design rule 7)."""
 

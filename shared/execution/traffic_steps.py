@@ -11,6 +11,7 @@ from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion import Promotion, Step
 from shared.core.run.promotion_events import FoundBroken, StepMeasured, UpdateLost, named_step
 from shared.core.run.record import Phase, Run
+from shared.core.service import service
 from shared.core.serving.probes import (
     EndpointCheck,
     Evidence,
@@ -86,7 +87,7 @@ def blocked_by_others(run: Run, found: TrafficMap) -> StepBlocked:
     return StepBlocked(why, _ACCEPT, found)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class TrafficSteps:
     """Checks steps that last. One read of the endpoint was made; at most one of its metrics is."""
 

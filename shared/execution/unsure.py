@@ -1,13 +1,14 @@
 """Lets unsure models wait for the next run of their pipeline and key, before anybody is asked."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.run.commands import Event
 from shared.core.run.control_events import Superseded
 from shared.core.run.gate_events import Asked, VerdictReached
 from shared.core.run.record import Phase, Run
+from shared.core.service import service
 from shared.core.serving.state import is_superseded
 from shared.errors import ConflictError, InvalidTransitionError
 from shared.execution.context import Context
@@ -15,7 +16,7 @@ from shared.execution.run_writer import RunWriter
 from shared.ledger.store import Stored
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class UnsureSteps:
     """Ends the wait of unsure models: by a newer verdict, by a newer model, or by the time."""
 

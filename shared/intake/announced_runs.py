@@ -1,9 +1,9 @@
 """Opens runs that have an open marker and no record, because their worker died."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.run.record import Run
+from shared.core.service import service
 from shared.execution.context import Context
 from shared.intake.batches import Batches
 from shared.intake.rollbacks import Rollbacks
@@ -12,7 +12,7 @@ from shared.ledger.open_markers import BatchToOpen, Marker, RollbackToOpen, Vers
 from shared.telemetry import log
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class AnnouncedRuns:
     """Continues the opening of runs; what opens each is a hint of its marker."""
 

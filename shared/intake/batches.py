@@ -18,6 +18,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.run import concurrency as core
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.bulkheads import Bulkheads
 from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits, ReadRun
@@ -53,7 +54,7 @@ class OpenedBatches:
     unwanted: tuple[InboxEntry, ...]  #: data of a pipeline that does not want it, or is gone
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Batches:
     """Opens the runs of waiting data, as soon as limits, budgets and pauses allow."""
 

@@ -1,7 +1,7 @@
 """Handles the blob events of the containers: training data, job outputs and operators' models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +10,7 @@ from shared.core.blobs import RESERVED, is_reserved, is_scratch
 from shared.core.config.kinds import MODEL_SUFFIXES
 from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
+from shared.core.service import service
 from shared.errors import (
     CorruptRecordError,
     PipelineConfigError,
@@ -31,7 +32,7 @@ _MOMENT: Final = timedelta(minutes=1)
 _MOST_REMEMBERED: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class BlobEvents:
     """Receives the events of training data, each any number of times."""
 
@@ -107,7 +108,7 @@ def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ModelEvents:
     """Receives the events of models, each any number of times."""
 

@@ -1,7 +1,6 @@
 """The pipelines in use: as configured now, or by their last good configuration."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import MODEL_SUFFIXES, Endpoint
@@ -9,6 +8,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.names import PROMOTE, owner_of_upload
 from shared.core.run.data_version import DataVersion, reads
 from shared.core.run.record import Origin, Run
+from shared.core.service import service
 from shared.errors import ConfigError
 from shared.telemetry import log
 
@@ -37,7 +37,7 @@ class ConfiguredPipelines(Mapping[str, Pipeline]):
         self._now = dict(pipelines)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Catalogue:
     """Finds pipelines by name; never calls a service or the storage."""
 

@@ -29,6 +29,7 @@ from shared.core.config.schedule import (
 from shared.core.config.windows import window_of
 from shared.core.counting import counted
 from shared.core.run.data_version import key_of
+from shared.core.service import service
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
 from shared.execution.context import Context
@@ -87,7 +88,7 @@ class DueTimesResult:
     more: bool = False  #: whether there is more to open now
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class DueTimes:
     """Due times are counted from the ledger, not from ticks; run ids are derived from them.
 

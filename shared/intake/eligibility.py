@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +11,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.run.data_version import DataVersion
+from shared.core.service import service
 from shared.core.versions import metadata_update_of
 from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
@@ -98,7 +98,7 @@ class Activations:
         return self._last_good.scheduled_since(pipeline)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Backfill:
     """Backfills each pipeline once. After a crash, a repetition finds its own records.
 

@@ -1,10 +1,10 @@
 """The two sets of blobs that are listed: training data, and operators' models."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from shared.core.blobs import BlobVersion
 from shared.core.run.data_version import DataVersion
+from shared.core.service import service
 from shared.errors import PipelineConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
@@ -12,7 +12,7 @@ from shared.intake.eligibility import Eligibility
 from shared.ports.storage import Blobs, Page
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class BlobSet:
     """One of the two sets of blobs, and the pipelines that want them."""
 

@@ -16,6 +16,7 @@ from shared.core.run.data_version import captured, key_of
 from shared.core.run.manual_request import ManualRequest
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.core.versions import Newest
 from shared.errors import (
     ConflictError,
@@ -64,7 +65,7 @@ class DueTimeResult:
     after: str | None = None  #: where the next call continues; None: every key is done
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Requests:
     """Opens the runs of each due time, and of each request, at most once."""
 

@@ -13,6 +13,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.core.serving.operator_changes import with_hold
 from shared.core.serving.references import EndpointAddress, ServingState
 from shared.core.serving.state import EndpointState, Hold, Resource
@@ -76,7 +77,7 @@ class RollbackRequest:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Rollbacks:
     """Finds endpoints, holds them, and opens the runs of rollbacks."""
 

@@ -5,10 +5,10 @@ When time runs out, the ledger keeps the next pipeline, so that any worker conti
 """
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.config.pipeline import Pipeline
+from shared.core.service import service
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
@@ -19,7 +19,7 @@ from shared.ledger.store import Stored
 from shared.telemetry import log
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Schedules:
     """The due times of all pipelines. Safe for any number of workers at once."""
 

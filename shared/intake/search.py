@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.service import service
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -39,7 +40,7 @@ _FAILURES: Final = 3
 _NONE: Final = ETag("")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class _Search:
     """One of the two searches: the blobs that it lists, and its stored progress."""
 

@@ -4,9 +4,8 @@ What follows is the same as for a blob trigger's event. A message may come any n
 any order, and be about anything: it decides nothing by itself.
 """
 
-from dataclasses import dataclass
-
 from shared.core.event_grid import ChangedBlob, GridEvent, changed_blob, events_in
+from shared.core.service import service
 from shared.errors import PermanentError
 from shared.execution.context import Context
 from shared.intake.blob_events import BlobEvents, ModelEvents
@@ -16,7 +15,7 @@ from shared.telemetry import log, redacted
 FUNCTION = "on_storage_events"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StorageEvents:
     """Receives the messages of the queue."""
 

@@ -7,12 +7,12 @@ writes, the poll or the next event continues.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from shared.core.run.data_version import DataVersion
 from shared.core.run.record import Phase, Run
+from shared.core.service import service
 from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
@@ -31,7 +31,7 @@ from shared.telemetry import log
 _BEGIN_FOR: Final = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class VersionRuns:
     """Records data versions and opens their runs. Every call may be repeated."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 
 from shared.core.frozen import FrozenModel
 from shared.core.run.machine import expires_at
@@ -98,7 +98,7 @@ class CommandStored(_Hints):
 OpenMarker = RunHints | VersionToOpen | BatchToOpen | RollbackToOpen | CommandStored
 
 _OPEN_MARKER: Final[TypeAdapter[OpenMarker]] = TypeAdapter(
-    Annotated[OpenMarker, Field(discriminator="kind")]
+    Annotated[OpenMarker, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
 )
 
 

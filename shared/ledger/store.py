@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from shared import tracing
 from shared.core.frozen import WRITTEN_BY, RecordModel
+from shared.core.service import service
 from shared.errors import ConflictError, CorruptRecordError
 from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from shared.version import VERSION
@@ -43,7 +44,7 @@ class Stored(Generic[R]):
     age: timedelta = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Store:
     """The documents of the ledger as typed records."""
 

@@ -17,6 +17,7 @@ from typing import Final
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
+from shared.core.service import service
 from shared.errors import FileRefusedError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.intake.eligibility import Activations
@@ -164,7 +165,7 @@ def _stamp(seen: _Seen) -> object:
     return None if seen is None else seen.what
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ConfigurationReader:
     """The source of the configuration.
 

@@ -13,6 +13,7 @@ from typing import Final
 from shared.core.config.kinds import Endpoint
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.service import service
 from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable
 from shared.core.serving.due_candidates import discarded, to_discard
 from shared.core.serving.state import EndpointState, ServedModel
@@ -46,7 +47,7 @@ class _Case:
         return self.stored.record
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Drift:
     """Does the drift checks that are due. Safe for any number of workers at once.
 

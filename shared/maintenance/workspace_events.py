@@ -4,10 +4,9 @@ Each saves a run the wait for its next status check, and nothing depends on it. 
 job that is of no open run costs nothing, or one listing of the open runs of its pipeline.
 """
 
-from dataclasses import dataclass
-
 from shared.core.event_grid import ended_job, events_in
 from shared.core.names import pipeline_of_job
+from shared.core.service import service
 from shared.errors import PermanentError, RelearnError
 from shared.execution.context import Context
 from shared.maintenance.run_checks import RunChecks
@@ -16,7 +15,7 @@ from shared.telemetry import log
 FUNCTION = "on_workspace_events"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class WorkspaceEvents:
     """Receives the messages of the queue."""
 

@@ -13,6 +13,7 @@ from shared.core.config.cross_field import mistakes
 from shared.core.config.gate import Gate
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.replays import Replay
+from shared.core.service import service
 from shared.errors import InvalidRequestError, TransientError
 from shared.execution.context import Context
 from shared.execution.replays import Replays
@@ -35,7 +36,7 @@ class BacktestPage:
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Backtests:
     """Replays gates, a page of runs at a time."""
 

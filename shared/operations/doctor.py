@@ -23,6 +23,7 @@ from shared.core.findings import (
     shown_name,
     wrong,
 )
+from shared.core.service import service
 from shared.errors import ConfigError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
@@ -70,7 +71,7 @@ _ORDER: Final = (
 Progress = Callable[[Check, Finding, int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Known:
     """What the app knows once its settings can be used: records, pipelines and services."""
 
@@ -81,7 +82,7 @@ class Known:
     load: Callable[[], None] | None = None  #: reads the last good configurations
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Doctor:
     """Tries what the app needs.
 

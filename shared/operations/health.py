@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar
 from shared.core.counting import counted
 from shared.core.frozen import RecordModel
 from shared.core.full_listing import FullListing
+from shared.core.service import service
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
 from shared.ledger.progress import Heartbeat, LastEvent, SearchState, Undelivered
@@ -54,7 +55,7 @@ class HealthReport:
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class HealthChecks:
     """Checks what the app needs to work. Nothing is written."""
 

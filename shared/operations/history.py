@@ -18,6 +18,7 @@ from typing import Final
 from shared.core.names import digest, index_name, pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.core.run.waiting import Waits, waits_of
+from shared.core.service import service
 from shared.core.serving.references import EndpointRef
 from shared.errors import CorruptRecordError, InvalidCursorError
 from shared.execution.context import Context
@@ -53,7 +54,7 @@ class Counts:
     parked: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class OpenRuns:
     """Finds open runs. Nothing is changed."""
 
@@ -186,7 +187,7 @@ class _PageCursor:
         return text.decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class History:
     """Lists runs. Nothing is changed."""
 

@@ -18,6 +18,7 @@ from shared.core.config.schedule import (
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.core.run.manual_request import ManualRequest
 from shared.core.run.record import Run
+from shared.core.service import service
 from shared.errors import (
     ConflictError,
     CorruptRecordError,
@@ -89,7 +90,7 @@ class PipelineStatus:
         return _version(self.pauses)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Pipelines:
     """The pipelines of the file."""
 

@@ -16,6 +16,7 @@ from shared.core.evaluation.beforehand import Experience, experience_of, said_be
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.data_version import captured, key_of
 from shared.core.run.record import Origin, Phase
+from shared.core.service import service
 from shared.core.versions import version_id
 from shared.errors import (
     ConfigError,
@@ -59,7 +60,7 @@ class Preview:
     window: Window | None = None  #: that the request is of
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Previews:
     """Makes previews of pipelines."""
 

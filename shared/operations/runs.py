@@ -4,7 +4,6 @@ One of two commands at the same moment is carried out; the other is refused.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.core.config.schedule_words import window_words
@@ -19,6 +18,7 @@ from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.run.rollout import delivered
 from shared.core.run.waiting import Waits
+from shared.core.service import service
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
@@ -32,7 +32,7 @@ from shared.telemetry import redacted
 EventFor = Callable[[Run], Event]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RunOperations:
     """Shows runs and carries out commands; each command that fits is carried out once."""
 

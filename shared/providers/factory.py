@@ -1,7 +1,7 @@
 """Builds the provider that a part of the configuration asks for by its kind; calls nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from shared.core.config.studio_endpoint import Create, StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from shared.providers.azureml.tokens import Tokens
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ConfiguredProviders:
     """The `Providers` port for Studio's services, and for Azure Machine Learning."""
 

@@ -7,13 +7,14 @@ state is left as it is: it is needed so, and holds no secret.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import digest, owner_of_output
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import TrafficMap
@@ -28,7 +29,7 @@ from shared.telemetry import log, redact_error
 _DIGEST: Final = re.compile(r"[0-9a-f]{20}")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RedactingTraining:
     """A `TrainingService` that returns no secret."""
 
@@ -129,7 +130,7 @@ class RedactingTraining:
             return self.service.evaluation_beside(model)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RedactingEndpoint:
     """A `ServingEndpoint` that returns no secret."""
 
@@ -275,7 +276,7 @@ def _clean_errors(redactor: Redactor) -> Iterator[None]:
         raise exc from None  # what it was made from may hold the same
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RedactingBlobs:
     """`Blobs` without those whose names hold a secret; each is reported once for a process."""
 

@@ -24,7 +24,7 @@ class Step(FrozenModel):
     sent_at: AwareDatetime | None = None  #: when it was asked for last
     seen: str = ""  #: how it is known to be live; empty while it is not
     began_at: AwareDatetime | None = None  #: since when it is seen to be carried out
-    evidence: TrafficEvidence = TrafficEvidence()  #: what its requests showed
+    evidence: TrafficEvidence = TrafficEvidence.constant()  #: what its requests showed
     verdict: str = ""  #: what the evidence says, for operators
     approved_by: str = ""  #: who lets the next step follow without enough evidence
 
@@ -45,7 +45,7 @@ class Promotion(FrozenModel):
     before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
     rollback_target: ServingState | None
     base: ServingState | None = None  #: what served when the lease was taken, where it is known
-    steps: tuple[Step, ...] = (Step(share=100),)
+    steps: tuple[Step, ...] = (Step.constant(share=100),)
     position: int = 0  #: which step is due, or in flight
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None

@@ -24,7 +24,7 @@ UNSENT: Final[dict[str, object]] = {
 #: A step that was not carried out yet.
 _NOT_BEGUN: Final[dict[str, object]] = {
     "began_at": None,
-    "evidence": TrafficEvidence(),
+    "evidence": TrafficEvidence.constant(),
     "verdict": "",
 }
 

@@ -50,11 +50,11 @@ class ErrorComparison(FrozenModel):
     steps: int = 1  #: how many steps of its promotion are compared: each may err a part as often
     until: AwareDatetime | None = None  #: the minutes before this are in it
     minutes: int = 0  #: minutes in which both sides had requests
-    total: Counts = Counts()  #: the requests of these minutes
-    block: Counts = Counts()  #: those of the last ones, which do not count yet
+    total: Counts = Counts.constant()  #: the requests of these minutes
+    block: Counts = Counts.constant()  #: those of the last ones, which do not count yet
     block_minutes: int = left_out(0)  #: how many these are
     unusual: int = left_out(0)  #: the last minutes on end in which errors were unusual
-    test: ErrorTest = ErrorTest()
+    test: ErrorTest = ErrorTest.constant()
     own: tuple[OwnRequests, ...] = ()
 
     @property

@@ -126,10 +126,12 @@ class Streak(FrozenModel):
 class ProbeSeries(FrozenModel):
     """Every probe since the last update was sent, in constant space."""
 
-    all: Streak = Streak()  #: the time in which the service was still at work is not part of it
+    #: The time in which the service was still at work is not part of it.
+    all: Streak = Streak.constant()
     evidence: Evidence | None = None  #: what the probes of `row` say
-    row: Streak = Streak()  #: the latest that say the same; one without an answer is not a break
-    bad: Streak = Streak()  #: the latest probes without a good answer
+    #: The latest that say the same; one without an answer is not a break.
+    row: Streak = Streak.constant()
+    bad: Streak = Streak.constant()  #: the latest probes without a good answer
     last: ProbeAnswers | None = None  #: the last probe
     earlier: ProbeAnswers | None = None  #: the probe before it
     last_at: AwareDatetime | None = None
@@ -187,4 +189,4 @@ class ProbeSeries(FrozenModel):
 
 
 #: Ahead of the first one.
-NO_PROBES: Final = ProbeSeries()
+NO_PROBES: Final = ProbeSeries.constant()

@@ -84,7 +84,7 @@ class Hold(FrozenModel):
 
     run_id: str  #: the run of the rollback
     to: str  #: the run whose model was asked for, or `baseline`
-    state: ServingState = ServingState()
+    state: ServingState = ServingState.constant()
     by: str
     at: AwareDatetime
     reason: str = ""

@@ -45,7 +45,7 @@ class TrafficRules(FrozenModel):
 
 
 #: A step lasts its time, for any results of its requests.
-NO_RULES: Final = TrafficRules()
+NO_RULES: Final = TrafficRules.constant()
 
 
 class Measure(StrEnum):

@@ -17,6 +17,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from shared.core.counting import counted
 from shared.core.findings import Finding, not_checked, ok, wrong
 from shared.core.hosts import is_loopback
+from shared.core.service import service
 from shared.errors import RelearnError, TransientError
 from shared.ports.checks import SCRATCH, Check, CheckedContainer, CheckedQueue, CheckedStorage
 from shared.ports.clock import Clock
@@ -57,7 +58,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StorageChecks:
     """Makes the checks of the accounts that the settings name.
 

@@ -7,7 +7,6 @@ that may do nothing but write its target. Nothing is sent to a host that a servi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +17,7 @@ from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
 from shared.core.blob_locations import source_of
 from shared.core.blobs import CLOCK_SKEW
+from shared.core.service import service
 from shared.errors import TransientError
 from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.errors import classify, is_lost, named_cause
@@ -28,7 +28,7 @@ _PENDING: Final = "pending"
 _TO_BEGIN: Final = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class BlobCopies:
     """Copies into one storage account.
 

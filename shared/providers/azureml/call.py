@@ -17,6 +17,7 @@ from shared.core.config.azureml_names import Workspace
 from shared.core.config.azureml_parts import ApiVersions
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.azureml.errors import TRAINING, sorted_error
 from shared.providers.azureml.tokens import Scopes, Tokens
@@ -71,7 +72,7 @@ class Memory:
         self._values.pop(key, None)
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class AzureMlCall:
     """Calls one workspace by the identity of the app."""
 

@@ -5,7 +5,7 @@ any workspace and cloud.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
@@ -14,6 +14,7 @@ from shared.core.config.azureml_parts import ApiVersions
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.setting_references import resolve
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.ports.serving import ServingEndpoint
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.endpoint_calls import EndpointCalls
@@ -26,7 +27,7 @@ from shared.providers.http.client import Http
 __all__ = ["AzureMlConnections", "Storage", "Tokens"]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class AzureMlConnections:
     """Makes the services of workspaces.
 

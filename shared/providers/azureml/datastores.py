@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_names import escaped_name, place_in_datastore
+from shared.core.service import service
 from shared.errors import PermanentError
 from shared.ports.storage import Blobs
 from shared.providers.azureml.call import AzureMlCall, Body, Memory, host_of, properties_of, text_of
@@ -46,7 +47,7 @@ class Datastore:
         return f"azureml://datastores/{self.name}/paths/{path}"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Datastores:
     """The datastores of one workspace.
 

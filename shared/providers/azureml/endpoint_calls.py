@@ -4,13 +4,13 @@ Nothing waits, and no call decides anything: an answer is read, or a whole body 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_names import asset_of, escaped_name
 from shared.core.counting import counted
+from shared.core.service import service
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.call import AzureMlCall, Memory, text_of
@@ -34,7 +34,7 @@ _ABOVE: Final = frozenset(
 _CONTAINERS: Final = ("InferenceServer", "StorageInitializer")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class EndpointCalls:
     """The calls of one endpoint.
 

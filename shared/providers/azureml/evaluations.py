@@ -11,6 +11,7 @@ from typing import Final
 
 from shared.core.config.gate import MLFLOW
 from shared.core.decisions.predictions import MOST_BYTES
+from shared.core.service import service
 from shared.errors import PermanentError
 from shared.ports.training import Evaluation, Job
 from shared.providers.azureml.history import RunHistory
@@ -21,7 +22,7 @@ _LONGEST: Final = 1024 * 1024
 _OBJECTS: Final = (b"{", b"[")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Evaluations:
     """The evaluations of the jobs of one configuration.
 

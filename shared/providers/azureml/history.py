@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from shared.core.hosts import is_loopback
+from shared.core.service import service
 from shared.errors import PermanentError, RelearnError
 from shared.providers.azureml.call import (
     AzureMlCall,
@@ -64,7 +65,7 @@ class OutputAsset:
         return self.type.lower().replace("_", "") in _MODELS
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RunHistory:
     """The run history of one workspace.
 

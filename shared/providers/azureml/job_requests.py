@@ -5,10 +5,10 @@ What it names is read first, so that a refusal comes before anything is sent: th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shared.core.config.azureml_names import Asset, asset_of
+from shared.core.service import service
 from shared.ports.training import Job, JobRequest
 from shared.providers.azureml.bodies import ComponentSpec, JobPlan, of_component
 from shared.providers.azureml.call import Body, mapping_of
@@ -17,7 +17,7 @@ from shared.providers.azureml.job_bodies import of_file
 from shared.providers.azureml.placing import Placing
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class JobRequests:
     """Makes the bodies of the jobs of one configuration.
 

@@ -5,7 +5,6 @@ again. So one name is one job at most, and `prepare` has no effect that matters.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +15,7 @@ from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import show_duration
 from shared.core.counting import counted
 from shared.core.names import job_name
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import (
     InvalidRequestError,
@@ -72,7 +72,7 @@ _SECOND_TOKEN: Final = "x-azureml-token"  # noqa: S105 -- the name of a header
 _LONGEST_SHOWN: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class AzureMlJobs:
     """Jobs of one workspace. A handle is the job's name.
 

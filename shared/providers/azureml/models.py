@@ -5,7 +5,6 @@ changed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.core.config.azureml_models import (
@@ -20,6 +19,7 @@ from shared.core.config.azureml_names import Asset, escaped_name, same_uri
 from shared.core.config.azureml_parts import Registration
 from shared.core.config.azureml_training import MODEL_OUTPUT, AzureMlTraining
 from shared.core.names import pipeline_of
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.training import Job
@@ -34,7 +34,7 @@ _MOST_OTHERS: Final = 5
 _MODEL_TYPES: Final = ("custom_model", "mlflow_model", "triton_model")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class ModelRegistry:
     """The models of one workspace.
 

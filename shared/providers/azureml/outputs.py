@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_names import same_uri
+from shared.core.service import service
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.ports.training import Job
@@ -65,7 +66,7 @@ class FoundOutput:
         return f"{', '.join(names[:_SHOWN])}{more}"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class JobOutputs:
     """The outputs of the jobs of one configuration.
 

@@ -8,7 +8,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from shared.core.config.azureml_parts import MLTABLE, AzureMlInput, is_given
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.setting_references import references_in
 from shared.core.names import digest, output_path, pipeline_of
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Blobs
@@ -35,7 +35,7 @@ _COPY_SIGNED_FOR: Final = timedelta(hours=1)
 _ONE_FILE: Final = "uri_file"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Storage:
     """The accounts that the app reads data from and keeps models in."""
 
@@ -46,7 +46,7 @@ class Storage:
     elsewhere: Callable[[str], Blobs] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Placing:
     """Makes the plan of an attempt.
 

@@ -4,11 +4,12 @@ See azure-machine-learning-v2 §2.1, §2.2. A version never changes, so each is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.config.azureml_names import Asset, asset_of, compute_id, escaped_name
+from shared.core.service import service
 from shared.errors import PermanentError, TransientError
 from shared.providers.azureml.bodies import ComponentSpec
 from shared.providers.azureml.call import (
@@ -28,7 +29,7 @@ _MAKE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class RegisteredAssets:
     """The assets of one workspace that a job names.
 

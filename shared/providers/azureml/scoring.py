@@ -6,11 +6,12 @@ The key or token stays in this process, and the redactor knows it.
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.names import digest
+from shared.core.service import service
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.serving import ModelAnswer
@@ -47,7 +48,7 @@ _ROLE: Final = (
 _ROWS: Final = "if the rows are not what the model takes, correct verify.rows"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Scoring:
     """Sends rows to one endpoint.
 

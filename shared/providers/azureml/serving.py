@@ -4,12 +4,13 @@ A candidate is a deployment; the endpoint's traffic map says which of them get r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.azureml_models import model_asset
+from shared.core.service import service
 from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -39,7 +40,7 @@ _LONGEST_LOG: Final = 4_000
 _ONE_OF_THEM: Final = "give one deployment 100 % of the traffic"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class AzureMlServing:
     """One managed online endpoint.
 

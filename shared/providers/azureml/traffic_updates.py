@@ -5,10 +5,10 @@ more requests than before has succeeded; the shares are 100 together. There is n
 writer changes between that GET and the PUT is overwritten (azure-machine-learning-v2 §5.1, §5.3).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from shared.core.service import service
 from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.errors import ChangedByOthersError, PermanentError, TransientError
@@ -33,7 +33,7 @@ _SEE: Final = (
 _MAKE_AGAIN: Final = "make it again with `az ml online-deployment create`"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class TrafficUpdates:
     """Changes the traffic of one endpoint.
 

@@ -6,7 +6,6 @@ to the other form are left out, as clients of the service did, and not sent as n
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +16,7 @@ from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.config.types import Scalar
 from shared.core.decisions.predictions import MOST_BYTES
 from shared.core.secret_shapes import Cleaner
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import (
     InvalidRequestError,
@@ -72,7 +72,7 @@ _STATUSES: Final = {
 _Reference = Callable[[JobRequest, str, str, Access], dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioBatch:
     """Batch execution of one training service.
 

@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from shared.core.hosts import is_loopback
 from shared.core.redaction import Redactor
+from shared.core.service import service
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.providers.http.client import Answer, Http
 from shared.providers.studio.errors import sort_refusal
@@ -32,7 +33,7 @@ _ADVICE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioCall:
     """Calls one service with one key."""
 

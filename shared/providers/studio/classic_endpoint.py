@@ -1,7 +1,6 @@
 """The client of a Studio Classic endpoint (studio-classic §2, §3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote
@@ -9,6 +8,7 @@ from urllib.parse import unquote
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Create, Verify
 from shared.core.config.studio_types import MODEL_FOLDERS, is_model_path
+from shared.core.service import service
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
@@ -23,7 +23,7 @@ _NOT_FOUND: Final = 404
 _NOT_REPORTED: Final = frozenset({401, 403, 404, 405, 501})
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioClassicEndpoint:
     """One endpoint of a Classic predictive web service.
 

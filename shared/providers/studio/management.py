@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.core.config.studio_endpoint import Create
+from shared.core.service import service
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.storage import SignedBlob
 from shared.providers.http.client import Answer
@@ -38,7 +39,7 @@ class ManagedEndpoint:
     """The resources that can be updated, and the location of each, as far as that is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioManagement:
     """The endpoints of one Classic web service.
 

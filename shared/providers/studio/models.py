@@ -4,7 +4,6 @@ Models are chosen by `.ilearner`, never by the name of the output (studio-classi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +13,7 @@ from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path
 from shared.core.config.training import OTHER_MODELS
 from shared.core.config.types import Scalar
 from shared.core.names import output_path, pipeline_of
+from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Blobs, SignedBlob
@@ -28,7 +28,7 @@ _WRITTEN_ELSEWHERE: Final = "see where the job wrote its model, and correct trai
 _Left = Mapping[str, SignedBlob]
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioModels:
     """The outputs of jobs: at their configured paths, or at the service.
 

@@ -9,7 +9,6 @@ so that a promotion is one shift, to 100 percent.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +16,7 @@ from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, is_model_path, model_of
 from shared.core.names import digest
+from shared.core.service import service
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, EndpointRef, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
@@ -29,7 +29,7 @@ from shared.providers.studio.scoring import Current, StudioClient
 _log: Final = logging.getLogger("relearn")
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class Baselines:
     """Which models an endpoint may be given, and copies of those that it names.
 
@@ -117,7 +117,7 @@ class Baselines:
         return own or self.named_only
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioServing:
     """One endpoint of Studio.
 

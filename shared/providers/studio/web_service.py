@@ -7,13 +7,13 @@ rows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
 from shared.core.secret_shapes import Cleaner
+from shared.core.service import service
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Blobs
@@ -36,7 +36,7 @@ _NO_REASON: Final = "no reason given"
 _SWAGGER: Final = "/swagger.json"
 
 
-@dataclass(frozen=True, slots=True)
+@service
 class StudioWebService:
     """One New web service; it has no endpoints besides itself.
 
