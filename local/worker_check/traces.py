@@ -23,6 +23,8 @@ from local.azurite import make_container
 from local.collector import Collected, Collector
 from local.studio import HttpBlobs, InstantTrainer, OutputKind, Studio
 from local.studio.server import StudioServer
+from local.worker_check.checks import check_index
+from local.worker_check.expected import ONLY_REQUIRED, expected_functions
 from local.worker_check.report import Report
 from local.worker_check.stage import Stage
 from local.worker_check.worker import Worker
@@ -68,7 +70,8 @@ def check_trace(python: Path, stage: Stage, folder: Path, report: Report) -> Non
         folder: for the pipelines file and the packages that are lent.
         report: gets the outcomes.
     """
-    with report.group("one trace"), Collector() as collector, _service() as service:
+    group = "required settings, traced"  # of what else is set here no binding knows
+    with report.group(group), Collector() as collector, _service() as service:
         for container in _NAMES.values():
             make_container(stage.storage.get_container_client(container))
         file = folder / "traced.yaml"
@@ -87,7 +90,7 @@ def check_trace(python: Path, stage: Stage, folder: Path, report: Report) -> Non
             **service.keys,
         }
         with Worker(python, stage.app, settings) as worker:
-            worker.index()
+            check_index(worker.index(), stage, report, expected_functions(ONLY_REQUIRED))
             run, polls = _lived(worker, stage.storage)
         _check(run, polls, collector, report)
         secrets = [*service.keys.values(), "sig="]
