@@ -9,7 +9,7 @@ T = TypeVar("T")
 # A check may cost the system that is waited for a hundred requests: it comes seldom, once it
 # is clear that the wait is a long one.
 _FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.3
+_LONGEST_PAUSE: Final = 0.6
 _LONGER_BY: Final = 1.3
 
 
