@@ -223,8 +223,7 @@ class DueTimes:
         due = due.evolve(**counts)
         if begun.after is not None:
             next_check = now + _SOON if begun.failed else now
-            stopped = {"after": begun.after, "next_check": next_check}
-            schedule_state.waiting.append(due.evolve(**stopped))
+            schedule_state.waiting.append(due.evolve(after=begun.after, next_check=next_check))
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
