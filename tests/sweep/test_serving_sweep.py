@@ -15,7 +15,7 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.references import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from tests.fakes.azureml_world import AzureMlWorld
-from tests.fakes.faults import FAULTS, Faults, Kind
+from tests.fakes.faults import FAULTS, Kind
 from tests.fakes.ways import Moves, Trials, Way, once
 
 FEWEST_EFFECTS: Final = 30
@@ -33,9 +33,9 @@ def _served() -> AzureMlWorld:
     return world
 
 
-def served(faults: Faults | None = None) -> AzureMlWorld:
+def served() -> AzureMlWorld:
     """Return a world where a first model of ours serves, ahead of any fault."""
-    return _served().copied(faults)
+    return _served().copied()
 
 
 def _second_model(way: Way[AzureMlWorld]) -> bool:
@@ -66,11 +66,6 @@ SECOND_MODEL: "Final[Moves[AzureMlWorld]]" = (
     _discarding,
     once(lambda world: world.tick(7200)),  # nothing that comes afterwards may change the end
 )
-
-
-def drive(world: AzureMlWorld) -> None:
-    """Bring the second model to its end."""
-    Way(world, SECOND_MODEL).go()
 
 
 @cache
@@ -140,9 +135,9 @@ def _rolling_back() -> AzureMlWorld:
     return world
 
 
-def rolling_back(faults: Faults | None = None) -> AzureMlWorld:
+def rolling_back() -> AzureMlWorld:
     """Return a world a day after the second model of ours, ahead of a rollback."""
-    return _rolling_back().copied(faults)
+    return _rolling_back().copied()
 
 
 def _rollback(way: Way[AzureMlWorld]) -> bool:
