@@ -12,7 +12,7 @@ from cli.remote import RemoteApp
 from cli.settings import folder_of, settings_in
 from shared.app import App, of_settings
 from shared.core.counting import counted
-from shared.core.findings import CheckOutcome, Report
+from shared.core.findings import CheckOutcome, Findings
 from shared.version import VERSION
 
 _SECONDS: Final = 225.0  #: the app takes 200 s at most
@@ -47,7 +47,7 @@ def run(output: Output, url: str | None, settings: Path) -> int:
     return 0 if report["result"] == "ok" else 1
 
 
-def shown(report: Report) -> dict[str, Any]:
+def shown(report: Findings) -> dict[str, Any]:
     """Return a report in the form that the HTTP API has."""
     counts = {outcome.value: report.counted(outcome) for outcome in CheckOutcome}
     lines = []

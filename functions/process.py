@@ -70,7 +70,7 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     return None
 
 
-class Context(func.Context):
+class NoContext(func.Context):
     """Stands for the context of an invocation where a function is called without a host."""
 
     invocation_id = function_name = function_directory = ""
@@ -79,7 +79,7 @@ class Context(func.Context):
     retry_context: Any = None
 
 
-NO_CONTEXT: Final = Context()
+NO_CONTEXT: Final = NoContext()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.decisions.sequential import Counts
+from shared.core.decisions.sequential import RequestCounts
 
 Whole = NDArray[np.int64]
 #: Part of the minutes of which an outage begins, how long it lasts, and what fails in it.
@@ -43,7 +43,7 @@ class Requests:
         """Return it for a report."""
         return f"{self.name}, {self.share} % of {self.per_minute:g} a minute"
 
-    def drawn(self, minutes: int, chance: np.random.Generator) -> tuple[Counts, ...]:
+    def drawn(self, minutes: int, chance: np.random.Generator) -> tuple[RequestCounts, ...]:
         """Return the counts of a number of minutes.
 
         Args:
@@ -58,7 +58,7 @@ class Requests:
         failed = (self.errors or alone)(mine, others, chance)
         columns = (mine.requests, failed[0], others.requests, failed[1])
         return tuple(
-            Counts(requests=one, errors=bad, other_requests=other, other_errors=other_bad)
+            RequestCounts(requests=one, errors=bad, other_requests=other, other_errors=other_bad)
             for one, bad, other, other_bad in zip(
                 *(column.tolist() for column in columns), strict=True
             )

@@ -17,7 +17,7 @@ import numpy as np
 from proofs.drawn_requests import Requests, outages, outages_of, runs_of, waves
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
-from shared.core.decisions.sequential import Counts
+from shared.core.decisions.sequential import RequestCounts
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import (
     LATE,
@@ -120,7 +120,7 @@ def minutes_until_found(
     return None
 
 
-def seen(comparison: ErrorComparison, counts: Counts, minute: int) -> ErrorComparison:
+def seen(comparison: ErrorComparison, counts: RequestCounts, minute: int) -> ErrorComparison:
     """Return the comparison after one more look.
 
     Args:
@@ -189,7 +189,11 @@ def _found(effort: Effort) -> Outcome:
 
 
 def _without_data(effort: Effort) -> Outcome:
-    quiet = (Counts(), Counts(requests=20), Counts(other_requests=90, other_errors=9))
+    quiet = (
+        RequestCounts(),
+        RequestCounts(requests=20),
+        RequestCounts(other_requests=90, other_errors=9),
+    )
     broken = []
     for counts in quiet:
         comparison = _begun(USUAL)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from shared import tracing
 from shared.app_context import ahead_of, context_of, reader_of, services_of, storage_checks
+from shared.config.file_locations import ContainerFiles, LocalFiles
 from shared.config.known_secrets import learn_file, redactor_for
-from shared.config.places import ContainerFiles, LocalFiles
 from shared.config.settings import Problem, Settings, read_settings
 from shared.core.config.configuration import Configuration
 from shared.errors import ConfigError, TransientError
@@ -23,22 +23,22 @@ from shared.execution.inbox import InboxKeeper
 from shared.execution.inputs import JobInputs
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from shared.intake.announced_runs import AnnouncedRuns
 from shared.intake.batches import Batches
 from shared.intake.blob_events import BlobEvents, ModelEvents
+from shared.intake.blob_sets import data_blobs, model_blobs
 from shared.intake.catalogue import Catalogue
 from shared.intake.due_times import DueTimes
 from shared.intake.eligibility import Activations, Backfill, Eligibility
 from shared.intake.full_listings import FullListings
 from shared.intake.last_good import LastGood
-from shared.intake.listed import data_blobs, model_blobs
 from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
 from shared.intake.schedules import Schedules
 from shared.intake.search import Search
 from shared.intake.storage_events import StorageEvents
-from shared.intake.unwanted import UnwantedData
+from shared.intake.unwanted_data import UnwantedData
 from shared.intake.version_runs import VersionRuns
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from shared.maintenance.drift import Drift

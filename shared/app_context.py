@@ -133,7 +133,7 @@ def storage_checks(
         settings: the same, as they were read.
         clock: of this host.
     """
-    from shared.config.storage_places import checked_storage  # noqa: PLC0415 -- seldom needed
+    from shared.config.checked_storage import checked_storage  # noqa: PLC0415 -- seldom needed
     from shared.providers.azure_storage.checks import StorageChecks  # noqa: PLC0415
 
     storage = checked_storage(environment, settings)

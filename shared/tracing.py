@@ -193,7 +193,7 @@ def shared_invocation() -> Iterator[None]:
         _SHARED.reset(token)
 
 
-class Step:
+class StepSpan:
     """A span that is under way; it does nothing where spans are off."""
 
     traceparent: str | None = None  #: its context, to be stored
@@ -232,11 +232,11 @@ class Step:
             self._span.set_status(trace.StatusCode.ERROR, _text(str(error)))
 
 
-_NO_STEP: Final = Step()
+_NO_STEP: Final = StepSpan()
 
 
 @contextmanager
-def opening(run: Run) -> Iterator[Step]:
+def opening(run: Run) -> Iterator[StepSpan]:
     """Record that a run is opened; the given `traceparent` is for its record."""
     live = _SWITCH.live
     if live is None:
@@ -254,7 +254,7 @@ def opening(run: Run) -> Iterator[Step]:
 
 
 @contextmanager
-def step(run: Run, command: str) -> Iterator[Step]:
+def step(run: Run, command: str) -> Iterator[StepSpan]:
     """Record a step of a run, in the trace that its record names.
 
     Args:
@@ -275,7 +275,7 @@ def step(run: Run, command: str) -> Iterator[Step]:
 
 
 @contextmanager
-def call(method: str, url: str) -> Iterator[Step]:
+def call(method: str, url: str) -> Iterator[StepSpan]:
     """Record a call of a service.
 
     Args:
@@ -312,7 +312,7 @@ def _span(
     links: "list[Link] | None" = None,
     *,
     client: bool = False,
-) -> Iterator[Step]:
+) -> Iterator[StepSpan]:
     kind = live.trace.SpanKind.CLIENT if client else live.trace.SpanKind.INTERNAL
     with live.tracer.start_as_current_span(
         name,
@@ -323,7 +323,7 @@ def _span(
         record_exception=False,  # its text and its traceback may hold secrets
         set_status_on_exception=False,
     ) as span:
-        made = Step(span)
+        made = StepSpan(span)
         try:
             yield made
         except BaseException as exc:

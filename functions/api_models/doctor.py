@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from functions.api_models.shared import ResponseModel
-from shared.core.findings import CheckOutcome, Line, Report
+from shared.core.findings import CheckedLine, CheckOutcome, Findings
 from shared.version import VERSION
 
 
@@ -19,7 +19,7 @@ class DoctorLine(ResponseModel):
     to_do: str | None = Field(description="What an operator can do where it is wrong.")
 
     @classmethod
-    def of(cls, line: Line) -> Self:
+    def of(cls, line: CheckedLine) -> Self:
         """Return a line of the report as it is shown."""
         found = line.finding
         return cls(
@@ -42,7 +42,7 @@ class DoctorReport(ResponseModel):
     lines: tuple[DoctorLine, ...]
 
     @classmethod
-    def of(cls, report: Report) -> Self:
+    def of(cls, report: Findings) -> Self:
         """Return a report as it is shown."""
         return cls(
             version=VERSION,

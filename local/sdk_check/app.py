@@ -24,10 +24,10 @@ from shared.core.serving.references import Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import TransientError
 from shared.ports.serving import ServingEndpoint
-from shared.ports.training import Job, JobRequest, JobStatus
+from shared.ports.training import FinishedJob, JobRequest, JobStatus
 from shared.providers.azure_storage.accounts import blobs_of
 from shared.providers.azureml.connections import AzureMlConnections
-from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Answer
 
@@ -154,7 +154,7 @@ class AppRun:
             state = self._jobs.state(handle)
         if state.status is not JobStatus.FINISHED:
             raise RuntimeError(f"job {handle} is {state.status}: {state.details}")
-        job = Job(handle, began, request)
+        job = FinishedJob(handle, began, request)
         for model in self._jobs.models(job, {"": None}).values():
             self._jobs.register(job, model)
 

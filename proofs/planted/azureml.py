@@ -165,7 +165,7 @@ BUGS: Final = (
     ),
     Bug(
         "an attempt reads the outputs of the first one",
-        "shared/providers/azureml/placing.py",
+        "shared/providers/azureml/job_planner.py",
         "        return known or output_path(pipeline, request.run_id, request.attempt, output)\n",
         "        return output_path(pipeline, request.run_id, 1, output)\n",
         (_RUNS,),
@@ -228,7 +228,7 @@ BUGS: Final = (
     ),
     Bug(
         "datastores are listed for each blob of a table",
-        "shared/providers/azureml/placing.py",
+        "shared/providers/azureml/job_planner.py",
         "[self._long_uri(blob, stores[blob.container]) for blob in blobs]",
         "[self._long_uri(blob, self._data_store(blob.container)) for blob in blobs]",
         (_ANSWERS,),

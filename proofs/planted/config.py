@@ -39,7 +39,7 @@ BUGS: Final = (
     ),
     Bug(
         "a probe may lie anywhere",
-        "shared/config/places.py",
+        "shared/config/file_locations.py",
         "        if not real.is_relative_to(base) or real == base:\n",
         "        if real == base:\n",
         (

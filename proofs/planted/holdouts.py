@@ -8,7 +8,7 @@ _STEPS: Final = "shared/execution/holdout.py"
 _TESTS: Final = ("tests/unit/execution/test_scored_by_app.py",)
 _OPPONENTS: Final = ("tests/unit/execution/test_scored_opponents.py",)
 _OTHERS: Final = ("tests/unit/execution/test_scored_for_others.py",)
-_LIVE: Final = ("tests/unit/core/run/test_live.py",)
+_LIVE: Final = ("tests/unit/core/run/test_live_model.py",)
 _ODD: Final = ("tests/unit/execution/test_scored_oddly.py",)
 _READ: Final = ("tests/unit/core/evaluation/test_holdout.py",)
 
@@ -43,7 +43,7 @@ BUGS: Final = (
     ),
     Bug(
         "an update in flight of another run counts as the live model before a verdict",
-        "shared/execution/live.py",
+        "shared/execution/live_models.py",
         "in_flight_lease(stored.record, run.run_id) is not None",
         "in_flight_lease(stored.record, run.run_id) == run.run_id",
         _OTHERS,
@@ -57,35 +57,35 @@ BUGS: Final = (
     ),
     Bug(
         "a model that lost its requests while it was scored does not count",
-        "shared/core/run/live.py",
+        "shared/core/run/live_model.py",
         "    if scored is not None and (other := OfNoRun.named(scored.live)):\n",
         "    if scored is not None and (other := OfNoRun.named('')):\n",
         _OTHERS,
     ),
     Bug(
         "a model that others gave all requests to is promoted without a comparison",
-        "shared/execution/live.py",
+        "shared/execution/live_models.py",
         "        if live is not None or now is None or now.traffic in run.accepts:\n",
         "        if live is not None or now is None or now.traffic:\n",
         _OTHERS,
     ),
     Bug(
         "a job's comparison counts though another deployment serves",
-        "shared/execution/live.py",
+        "shared/execution/live_models.py",
         "    return only and bool(run.config.gate.row_rules) and endpoint.takes_candidates\n",
         "    return only and app_scores(run.config.gate) and endpoint.takes_candidates\n",
         ("tests/unit/execution/test_scored_by_jobs.py",),
     ),
     Bug(
         "a deployment that was given another model counts as the one that was promoted",
-        "shared/core/run/live.py",
+        "shared/core/run/live_model.py",
         "        if share == most and _may_be(one.model, models.get(one.candidate)):\n",
         "        if share == most:\n",
         _LIVE,
     ),
     Bug(
         "another model in a deployment of others is the same live model",
-        "shared/core/run/live.py",
+        "shared/core/run/live_model.py",
         'run_id=str(OfNoRun(deployment, model.name if model else "")),',
         "run_id=str(OfNoRun(deployment)),",
         _LIVE,

@@ -39,10 +39,10 @@ BUGS: Final = (
     ),
     Bug(
         "a preview says for every margin that all models are unsure",
-        "shared/core/evaluation/beforehand.py",
+        "shared/core/evaluation/forecast.py",
         "        share = unsure_share(found.rows, margin=rule.bound,",
         "        share = unsure_share(found.rows, margin=0.0,",
-        ("tests/unit/core/evaluation/test_beforehand.py",),
+        ("tests/unit/core/evaluation/test_forecast.py",),
     ),
     Bug(
         "a resume ends a pause that nobody read",
@@ -87,8 +87,8 @@ BUGS: Final = (
     Bug(
         "doctor shows what a service repeats",
         "shared/operations/doctor.py",
-        "    return Line(part, shown_name(name, redacted), finding.within(redacted))\n",
-        "    return Line(part, name, finding)\n",
+        "    return CheckedLine(part, shown_name(name, redacted), finding.within(redacted))\n",
+        "    return CheckedLine(part, name, finding)\n",
         ("tests/unit/operations/test_doctor.py",),
     ),
     Bug(
@@ -107,7 +107,7 @@ BUGS: Final = (
     ),
     Bug(
         "a manual run is opened for a window that has not come",
-        "shared/intake/asked_windows.py",
+        "shared/intake/requested_windows.py",
         "    if window is None or window.due <= now:\n",
         "    if window is None or now:\n",
         ("tests/functions/test_windows.py",),

@@ -8,14 +8,14 @@ _ON_ROWS: Final = "shared/core/evaluation/on_rows.py"
 _JUDGING: Final = "shared/core/evaluation/judging.py"
 _EVENTS: Final = "shared/core/run/gate_events.py"
 _REPEATED: Final = "shared/core/run/repeated_gate.py"
-_UNSURE: Final = "shared/execution/unsure.py"
+_UNSURE: Final = "shared/execution/unsure_models.py"
 _VERDICTS: Final = (
     "tests/unit/core/evaluation/test_on_rows.py",
     "tests/unit/core/evaluation/test_words_on_rows.py",
     "tests/unit/core/evaluation/test_other_opponents.py",
 )
 _RUNS: Final = ("tests/unit/core/run/test_unsure_runs.py",)
-_STEPS: Final = ("tests/unit/execution/test_unsure.py",)
+_STEPS: Final = ("tests/unit/execution/test_unsure_models.py",)
 _LEASE: Final = ("tests/unit/execution/test_endpoint_lease.py",)
 
 BUGS: Final = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.config.places import PATH_ADVICE, PLAIN_PATH
+from shared.config.file_locations import PATH_ADVICE, PLAIN_PATH
 from shared.config.yaml_reader import Loader, misread, where_it_breaks
 from shared.core.config.pattern import one_name
 from shared.errors import FileRefusedError

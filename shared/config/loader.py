@@ -9,6 +9,7 @@ from typing import Final
 
 import yaml
 
+from shared.config.file_locations import LocalFiles
 from shared.config.files import NamedFiles, bounded_text
 from shared.config.pipeline_reader import (
     EXAMPLE,
@@ -17,7 +18,6 @@ from shared.config.pipeline_reader import (
     PipelineReader,
     suggest,
 )
-from shared.config.places import LocalFiles
 from shared.config.source import ConfigSource, line_in, repeated, shown_key
 from shared.config.yaml_reader import Loader, where_it_breaks
 from shared.core.config.configuration import MOST_BYTES, Configuration

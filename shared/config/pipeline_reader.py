@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.config.files import NamedFiles
 from shared.config.messages import LEGAL, Found, path_of, plain_errors
-from shared.config.pipeline_files import PipelineFiles
+from shared.config.referenced_files import PipelineFiles
 from shared.config.source import ConfigSource, references, secrets
 from shared.config.yaml_reader import KeyPath, Loader, misread, where_it_breaks
 from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes

@@ -16,7 +16,7 @@ from shared.config.connections import (
     connection_settings,
 )
 from shared.config.disabled import is_disabled
-from shared.config.places import CONTAINER, SETTING, Place, place_of
+from shared.config.file_locations import CONTAINER, SETTING, FileLocation, place_of
 from shared.config.values import (
     duration_in,
     longer_than_nothing,
@@ -107,7 +107,7 @@ class Settings:
     dead_letter_container: str
     storage_events_queue: str
     workspace_events_queue: str
-    pipelines: Place
+    pipelines: FileLocation
     lease: timedelta
     function_timeout: timedelta
     check_interval_min: timedelta

@@ -48,7 +48,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckedLine:
     """One line of a report: which check, and what it found."""
 
     part: str  #: of the app, such as `storage`
@@ -57,10 +57,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Findings:
     """Everything that doctor found, in a fixed order."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[CheckedLine, ...]
 
     def counted(self, outcome: CheckOutcome) -> int:
         """Return how many lines have this result."""

@@ -14,7 +14,7 @@ from shared.core.config.gate_rule import Rule
 from shared.core.decisions.compared import NotComparable, value_of
 from shared.core.decisions.comparison import Comparison, OfNoRun, Opponent, whose
 from shared.core.decisions.metrics import Metric
-from shared.core.decisions.pairing import Meaning, NotPaired, paired
+from shared.core.decisions.pairing import Columns, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
 from shared.core.evaluation.compared_rules import Against, Terms, compared_rules, measured
@@ -122,7 +122,7 @@ class Comparisons:
         made = compared_rules(rules, terms, opponents, seed=run.run_id)
         return Compared(made, measured(gate.rules, terms, own))
 
-    def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Meaning) -> PairedRows | str:
+    def _rows(self, run: Run, mine: Predictions, one: _Other, meaning: Columns) -> PairedRows | str:
         """Return the rows that the candidate and another model scored, or why there are none."""
         compare, scored = compare_of(run), _scored_of(run)
         if compare.way is Way.ONE_FILE:
@@ -150,7 +150,7 @@ class Comparisons:
             found = replace(found, note=_joined(found.note, equal))
         return found.in_arrays()
 
-    def _of_app(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
+    def _of_app(self, run: Run, compare: Compare, meaning: Columns) -> Predictions:
         """Return the predictions that the app had made of the holdout."""
         scored = _scored_of(run)
         if scored is None or not scored.is_complete:
@@ -174,7 +174,7 @@ class Comparisons:
             text = f"the predictions {path_of(run)} cannot be read: {said}: {advice}"
             raise PermanentError(text, advice=advice) from exc
 
-    def _of_job(self, run: Run, compare: Compare, meaning: Meaning) -> Predictions:
+    def _of_job(self, run: Run, compare: Compare, meaning: Columns) -> Predictions:
         """Return the predictions of the run's own job."""
         service = self.context.providers.training(run.config.training)
         try:
@@ -312,11 +312,11 @@ def _other_of(against: Opponent, served: ServedModel) -> _Other:
     return _Other(against, served.run_id, served.target_model.name, trained_by)
 
 
-def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Meaning:
+def _meaning(compare: Compare, metrics: Sequence[Metric | None]) -> Columns:
     """Return what the columns mean: labels are classes unless every metric is of numbers."""
     known = [metric for metric in metrics if metric is not None]
     numbers = bool(known) and all(metric.of_numbers for metric in known)
-    return Meaning(
+    return Columns(
         label=compare.label,
         candidate=compare.scores,
         other=_OTHER,

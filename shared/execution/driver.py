@@ -1,7 +1,7 @@
 """Advances one run: read, decide, claim, act, record.
 
 Other modules also record events of a run, all through a `RunWriter`: `rollout` those of its
-deliveries, `unsure` that an operator is asked, and `operations.runs` commands of operators.
+deliveries, `unsure_models` that an operator is asked, and `operations.runs` commands of operators.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ from shared.execution.rollout import RollOutSteps
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from shared.execution.verification import VerificationSteps
 from shared.ledger.store import Stored
 from shared.telemetry import report_phase, report_run

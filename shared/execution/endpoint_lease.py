@@ -29,7 +29,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import wait_for_drift
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.leased_endpoint import endpoint_of, require_free, rollback_target_of
-from shared.execution.live import LiveModels, asks_endpoint
+from shared.execution.live_models import LiveModels, asks_endpoint
 from shared.ledger.store import Stored
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 

@@ -30,9 +30,9 @@ from shared.errors import PermanentError, TransientError
 from shared.execution.comparisons import Compared, Comparisons, UnusablePredictionsError
 from shared.execution.context import Context
 from shared.execution.holdout import CannotScoreError, HoldoutSteps
-from shared.execution.live import LiveModels
+from shared.execution.live_models import LiveModels
 from shared.execution.models import finished_job, log_lines_of
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from shared.ports.training import Evaluation
 
 #: Good probe answers that a staged candidate needs before the gate.

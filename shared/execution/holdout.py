@@ -14,7 +14,13 @@ from shared.core.config.compare import SCORES, Compare
 from shared.core.counting import counted
 from shared.core.decisions.answers import scores_in
 from shared.core.decisions.predictions import MOST_BYTES
-from shared.core.evaluation.holdout import Batch, Holdout, HoldoutProgress, as_lines, read_holdout
+from shared.core.evaluation.holdout import (
+    Holdout,
+    HoldoutProgress,
+    RequestRows,
+    as_lines,
+    read_holdout,
+)
 from shared.core.names import pipeline_of
 from shared.core.run.commands import Event
 from shared.core.run.gate_events import EvidenceGathered
@@ -211,7 +217,7 @@ class _Pass:
                     raise
                 break
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: RequestRows) -> None:
         mine = self._scores(batch, self.names.candidate)
         theirs: Sequence[str] | None = None
         if self.names.run_id:
@@ -222,7 +228,7 @@ class _Pass:
         rows = self.progress.rows + len(mine)
         self.progress = self.progress.evolve(rows=rows, failures=0)
 
-    def _of_live(self, batch: Batch) -> Sequence[str]:
+    def _of_live(self, batch: RequestRows) -> Sequence[str]:
         """Return the scores of the live model; empty ones where it cannot score these rows."""
         if not self.progress.cannot:
             try:
@@ -236,7 +242,7 @@ class _Pass:
                 self.progress = self.progress.evolve(cannot=why)
         return [""] * len(batch.kept)
 
-    def _scores(self, batch: Batch, name: str) -> Sequence[str]:
+    def _scores(self, batch: RequestRows, name: str) -> Sequence[str]:
         found = self.serving.answer(batch.request, name)
         if found.is_missing and name == self.names.live:
             raise _MissingError(f"its deployment {name} is not there any more")

@@ -22,7 +22,7 @@ from shared.core.run.gate_events import (
 from shared.core.run.record import Run
 from shared.core.service import service
 from shared.core.serving.due_candidates import staged
-from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, UpdateProgress
 from shared.core.serving.references import Candidate
 from shared.core.serving.state import EndpointState
 from shared.errors import PermanentError, TransientError
@@ -31,7 +31,7 @@ from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.inputs import request_of
 from shared.execution.leased_endpoint import endpoint_of
 from shared.ports.serving import ServingEndpoint
-from shared.ports.training import Job, TrainingService
+from shared.ports.training import FinishedJob, TrainingService
 
 #: How long a job's record or its output blob may become visible late.
 LATE: Final = timedelta(minutes=10)
@@ -90,9 +90,9 @@ class ModelSteps:
         return ModelsCollected(models)
 
 
-def finished_job(run: Run) -> Job:
+def finished_job(run: Run) -> FinishedJob:
     """Return the job of a run's present attempt, by the reference of its service."""
-    return Job(run.job or "", run.job_at, request_of(run))
+    return FinishedJob(run.job or "", run.job_at, request_of(run))
 
 
 def log_lines_of(serving: ServingEndpoint, candidate: Candidate | None) -> str:
@@ -170,9 +170,9 @@ def _failed(
 ) -> Event:
     """Return what follows when the service could not make a candidate ready."""
     why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
-    if found.failure is Failure.AGAIN and run.stagings < _AGAIN:
+    if found.failure is CandidateFailure.AGAIN and run.stagings < _AGAIN:
         return CandidateLost(why)
-    if found.failure in (Failure.AGAIN, Failure.PARK):
+    if found.failure in (CandidateFailure.AGAIN, CandidateFailure.PARK):
         advice = found.advice or "check its state at its service"
         advice = f"{advice}, then retry the run, or cancel it"
         return StepBlocked(why, advice, staged_again=True)

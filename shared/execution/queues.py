@@ -72,7 +72,7 @@ class _Blocked:
     until: datetime  #: when it is tried again without a change
 
 
-class Queues:
+class PolledQueues:
     """The queues as one poller knows them; another poller reads the same records.
 
     Args:

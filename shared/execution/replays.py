@@ -14,12 +14,12 @@ from shared.core.config.gate import Gate
 from shared.core.decisions.comparison import OfNoRun
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.gate_events import VerdictReached
-from shared.core.run.live import model_of_others
+from shared.core.run.live_model import model_of_others
 from shared.core.run.promoted_models import served_once
 from shared.core.run.record import Phase, Run, StepFailure
 from shared.core.run.replays import (
-    Evidence,
     Replay,
+    VerdictInputs,
     by_gate,
     evidence_for,
     evidence_kept,
@@ -74,7 +74,7 @@ class Replays:
         except (TransientError, PermanentError, ValueError) as exc:
             return _without(recorded, self.context.redactor.known(str(exc)))
 
-    def _by_files(self, recorded: Replay, wanted: Gate, kept: Evidence | None) -> Replay:
+    def _by_files(self, recorded: Replay, wanted: Gate, kept: VerdictInputs | None) -> Replay:
         run, own = recorded.run, recorded.run.config.gate
         said = "the live model of that time is unknown"
         for served in self._ways(run, kept):
@@ -108,10 +108,10 @@ class Replays:
         found = self.gate.numbers(judged, served.live, anchor)
         if isinstance(found, tuple):
             row, on_rows = found
-            return Evidence(row, [one.metrics for one in served.live], on_rows).verdict(gate)
+            return VerdictInputs(row, [one.metrics for one in served.live], on_rows).verdict(gate)
         return found.verdict if isinstance(found, VerdictReached) else None
 
-    def _ways(self, run: Run, kept: Evidence | None) -> Iterator[_Served]:
+    def _ways(self, run: Run, kept: VerdictInputs | None) -> Iterator[_Served]:
         """Yield what may have served at the verdict: by the record, otherwise by the time."""
         there = list(self._there(run))
         own, times = run.config.gate, list(_moments(run))
@@ -157,7 +157,7 @@ class Replays:
         return None
 
 
-def _of_others(kept: Evidence, at: datetime) -> dict[str, ServedModel]:
+def _of_others(kept: VerdictInputs, at: datetime) -> dict[str, ServedModel]:
     """Return the models that served as a verdict was made and that no run promoted."""
     named = {one: OfNoRun.named(one) for one in kept.on_rows.live}
     return {one: model_of_others(other, at) for one, other in named.items() if other}

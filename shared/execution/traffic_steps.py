@@ -14,7 +14,7 @@ from shared.core.run.record import Phase, Run
 from shared.core.service import service
 from shared.core.serving.probes import (
     EndpointCheck,
-    Evidence,
+    ProbeEvidence,
     ProbeOutcome,
     ProbeSeries,
     UpdateProgress,
@@ -161,9 +161,9 @@ def _unsettled(
 ) -> Event:
     """Return what follows while the service is at work on the endpoint, or failed at that."""
     every = context.limits.check_interval_min
-    probe_series = promotion.probe_series.after(Evidence.PENDING, now, every)
+    probe_series = promotion.probe_series.after(ProbeEvidence.PENDING, now, every)
     why = f"the endpoint is not ready: {check.detail or check.progress}"
-    if probe_series.lasted(Evidence.PENDING, _UNSETTLED):
+    if probe_series.lasted(ProbeEvidence.PENDING, _UNSETTLED):
         return StepBlocked(
             f"{named_step(promotion.step)}: {why}, for more than {show_duration(_UNSETTLED)}",
             f"{check.advice or 'see what runs there'}, then retry the run, or cancel it to restore "
@@ -184,11 +184,11 @@ def _counted(
 ) -> ProbeSeries:
     every = context.limits.check_interval_min
     if check.probe is None:
-        return promotion.probe_series.after(Evidence.OPEN, now, every)
+        return promotion.probe_series.after(ProbeEvidence.OPEN, now, every)
     evidence = {
-        ProbeOutcome.GOOD: Evidence.FOR,
-        ProbeOutcome.BROKEN: Evidence.BAD,
-    }.get(check.probe.seen, Evidence.SILENT)
+        ProbeOutcome.GOOD: ProbeEvidence.FOR,
+        ProbeOutcome.BROKEN: ProbeEvidence.BAD,
+    }.get(check.probe.seen, ProbeEvidence.SILENT)
     return promotion.probe_series.after(evidence, now, every)
 
 

@@ -20,7 +20,7 @@ from shared.core.run.promotion_events import (
     VerifiedLive,
 )
 from shared.core.run.record import Phase, Run
-from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, UpdateProgress
 from shared.core.serving.traffic import ALL
 from shared.core.serving.verification import verify_rollback, verify_update
 from shared.core.serving.verification_case import Verification, VerificationCase, VerificationResult
@@ -111,7 +111,7 @@ class VerificationSteps:
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint, check: EndpointCheck
     ) -> Event | None:
         promotion = promotion_of(run)
-        if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
+        if check.failure is CandidateFailure.AGAIN and promotion.resent < _RESENDS:
             return UpdateLost()
         case = self._case(run, endpoint, check)
         judged = verify_update(case, check)
@@ -150,7 +150,7 @@ class VerificationSteps:
         # A traffic map shows it itself.
         mapped = check.traffic is not None
         patient = promotion.after_rollback != "rolled_back" and not mapped
-        if check.failure is Failure.AGAIN and promotion.resent < _RESENDS:
+        if check.failure is CandidateFailure.AGAIN and promotion.resent < _RESENDS:
             return UpdateLost()
         case = self._case(run, endpoint, check)
         judged = verify_rollback(case, check, patient=patient)

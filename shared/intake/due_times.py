@@ -46,7 +46,7 @@ _MOST_BEGUN: Final = 1000
 
 
 #: The newest data of each key, by the name of the pipeline and the pattern.
-Listed = dict[str, Mapping[str, Newest | None]]
+NewestByKey = dict[str, Mapping[str, Newest | None]]
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _ScheduleState:
 
     done: Done
     trained: dict[str, TrainedData]
-    listed: Listed
+    listed: NewestByKey
     first_due: datetime | None = None  #: earlier ones are from before the schedule was seen
     backfilled_from: datetime | None = None
     waiting: list[PendingDueTime] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _ScheduleState:
     keys: set[str] = field(default_factory=set)  #: that have data
 
     @classmethod
-    def of(cls, record: ScheduleRecord | None, done: Done, listed: Listed) -> "_ScheduleState":
+    def of(cls, record: ScheduleRecord | None, done: Done, listed: NewestByKey) -> "_ScheduleState":
         if record is None:
             return cls(done, {}, listed)
         return cls(done, dict(record.trained), listed, backfilled_from=record.backfilled_from)
@@ -105,7 +105,7 @@ class DueTimes:
         pipeline: Pipeline,
         scheduled_since: datetime | None,
         until: datetime,
-        listed: Listed,
+        listed: NewestByKey,
     ) -> DueTimesResult:
         """Open the runs of due times that have passed, and of those whose data arrived late.
 

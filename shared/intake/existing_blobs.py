@@ -16,7 +16,7 @@ from shared.telemetry import log
 
 
 @dataclass(slots=True)
-class Budget:
+class TickBound:
     """The bound of one tick: a number of calls and a time."""
 
     context: Context
@@ -37,7 +37,7 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Existing:
+class ExistingBlobs:
     """The records of existing blobs, and the ids of known data versions.
 
     Args:
@@ -71,14 +71,14 @@ class Existing:
         mine = (self.listing.started_at, self.listing.generations)
         return mine == (listing.started_at, listing.generations)
 
-    def load(self, budget: Budget) -> bool:
+    def load(self, bound: TickBound) -> bool:
         """Continue the loading; return whether all is loaded.
 
         Raises:
             TransientError: storage does not work now.
         """
         while self._left:
-            if not budget.spend():
+            if not bound.spend():
                 return False
             if self._left[0]():
                 del self._left[0]

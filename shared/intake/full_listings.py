@@ -16,19 +16,19 @@ from shared.core.blobs import BlobVersion
 from shared.core.full_listing import (
     EVERY,
     RECENT,
+    Existing,
     FullListing,
     ListingPlan,
     next_listing,
     short_digest,
 )
-from shared.core.full_listing import Existing as Record
 from shared.core.run.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
+from shared.intake.blob_sets import BlobSet
 from shared.intake.eligibility import Activations
-from shared.intake.existing_blobs import Budget, Existing
+from shared.intake.existing_blobs import ExistingBlobs, TickBound
 from shared.intake.last_good import LastGood
-from shared.intake.listed import BlobSet
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.full_listings import FullListingRecords
 from shared.ports.storage import ETag
@@ -80,7 +80,7 @@ class _Listing:
 
     by: FullListings
     blob_set: BlobSet
-    _existing: Existing | None = None
+    _existing: ExistingBlobs | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
     _reported: LogOnce = field(default_factory=LogOnce)
@@ -90,7 +90,7 @@ class _Listing:
         if self._is_at_rest(self.by.context.clock.now()):
             return
         try:
-            self._continue(Budget(self.by.context, _CALLS, until))
+            self._continue(TickBound(self.by.context, _CALLS, until))
         except ConflictError:
             self._existing = None  # another worker lists
         except CorruptRecordError as exc:
@@ -111,7 +111,7 @@ class _Listing:
         opening = frozenset(self.blob_set.opening())
         return opening, frozenset(self.by.last_good.served) - opening
 
-    def _continue(self, budget: Budget) -> None:
+    def _continue(self, bound: TickBound) -> None:
         self._rests = None
         self.by.activations.refresh()
         now = self.by.context.clock.now()
@@ -125,7 +125,7 @@ class _Listing:
         etag = stored.etag if stored else None
         if state is not known:
             etag = self._records.put(state, etag)
-        self._list(state, etag, budget)
+        self._list(state, etag, bound)
 
     @property
     def _records(self) -> FullListingRecords:
@@ -146,11 +146,11 @@ class _Listing:
             keep=self.by.context.limits.keep,
         )
 
-    def _list(self, state: FullListing, etag: ETag | None, budget: Budget) -> None:
+    def _list(self, state: FullListing, etag: ETag | None, bound: TickBound) -> None:
         existing = self._existing
         if existing is None or not existing.is_for(state):
-            existing = self._existing = Existing(self.by.context, state, self.blob_set.models)
-        if not existing.load(budget):
+            existing = self._existing = ExistingBlobs(self.by.context, state, self.blob_set.models)
+        if not existing.load(bound):
             return
         if existing.gone:
             log.warning(
@@ -162,8 +162,8 @@ class _Listing:
             return
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
         state = state.evolve(damaged=named)
-        while not budget.is_spent:
-            step = _Step(self.by.context, self.blob_set, self.by.version_runs, existing, budget)
+        while not bound.is_spent:
+            step = _Step(self.by.context, self.blob_set, self.by.version_runs, existing, bound)
             state = step.taken(state)
             etag = self._records.put(state, etag)
             if state.complete:
@@ -182,13 +182,13 @@ class _Step:
     context: Context
     blob_set: BlobSet
     version_runs: VersionRuns
-    existing: Existing
-    budget: Budget
+    existing: ExistingBlobs
+    bound: TickBound
     failures: int = 0  #: in a row
 
     def taken(self, state: FullListing) -> FullListing:
         """Do the step and return the new state of the listing. Raises as storage does."""
-        self.budget.spend(_PAGE)
+        self.bound.spend(_PAGE)
         try:
             page = self.blob_set.page(state.cursor)
         except InvalidCursorError:
@@ -212,7 +212,7 @@ class _Step:
         for blob in blobs[start:]:
             takers = list(self._takers(state, blob)) if blob.modified <= latest else []
             for version in takers:
-                if self.failures >= _FAILURES or not self.budget.spend(_LOOKUP_COST):
+                if self.failures >= _FAILURES or not self.bound.spend(_LOOKUP_COST):
                     whole = False
                     break
                 outcome = self._appeared(version)
@@ -267,5 +267,5 @@ class _Step:
             return state
         number = state.pages + 1
         records = self.context.ledger.full_listings(models=self.blob_set.models)
-        records.add_existing(state.generation, number, Record.of(new))
+        records.add_existing(state.generation, number, Existing.of(new))
         return state.evolve(pages=number)

@@ -33,7 +33,7 @@ from shared.execution.driver import Driver
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.run_factory import Opening, RunFactory
 from shared.execution.run_writer import RunWriter
-from shared.intake.asked_windows import asked_window, within
+from shared.intake.requested_windows import requested_window, within
 from shared.telemetry import log
 
 #: After this number of failed keys in a row the storage counts as failing, not one record.
@@ -213,7 +213,7 @@ class Requests:
         if request.model is not None:
             run = self._of_model(pipeline, run_id, request, request.model)
             return _same_request(self.driver.begin(run), request)
-        window = asked_window(pipeline, request.due, self.context.clock.now())
+        window = requested_window(pipeline, request.due, self.context.clock.now())
         newest = self._requested_in(window, pipeline, request)
         cause = f"requested over HTTP{_of(window)}"
         run = self._new(pipeline, newest, window, Opening(run_id, Origin.MANUAL, cause))

@@ -12,7 +12,7 @@ from shared.core.service import service
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.intake.due_times import DueTimes, DueTimesResult, Listed
+from shared.intake.due_times import DueTimes, DueTimesResult, NewestByKey
 from shared.intake.eligibility import Activations
 from shared.ledger.progress import Rotation
 from shared.ledger.store import Stored
@@ -42,7 +42,7 @@ class Schedules:
         at = next((at for at, one in enumerate(pipelines) if one.name >= first), 0)
         order = deque(pipelines[at:] + pipelines[:at])
         opened: list[str] = []
-        listed: Listed = {}
+        listed: NewestByKey = {}
         while order and self.context.clock.now() < until:
             pipeline = order.popleft()
             started = self._start(pipeline, until, listed)
@@ -54,7 +54,7 @@ class Schedules:
             self._keep(following, stored)
         return opened
 
-    def _start(self, pipeline: Pipeline, until: datetime, listed: Listed) -> DueTimesResult:
+    def _start(self, pipeline: Pipeline, until: datetime, listed: NewestByKey) -> DueTimesResult:
         try:
             since = self.activations.scheduled_since(pipeline.name)
             return self.due_times.start(pipeline, since, until, listed)

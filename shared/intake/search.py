@@ -21,8 +21,8 @@ from shared.errors import (
     RelearnError,
 )
 from shared.execution.context import Context
+from shared.intake.blob_sets import BlobSet
 from shared.intake.eligibility import Activations, Backfill
-from shared.intake.listed import BlobSet
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.progress import SearchState
 from shared.ledger.store import Stored

@@ -22,7 +22,7 @@ from shared.ledger.progress import (
 )
 from shared.ledger.run_queues import PipelinePauses, RunQueues
 from shared.ledger.runs import Index, Runs, Tombstones
-from shared.ledger.schedules import Activations, Schedules
+from shared.ledger.schedules import ActivationRecords, ScheduleRecords
 from shared.ledger.store import OldRecords, SingleRecord, Store
 from shared.ledger.versions import Versions
 from shared.ports.storage import Documents
@@ -48,8 +48,8 @@ class Ledger:
         self.pauses = PipelinePauses(store)
         self.endpoint_states = EndpointStates(store)
         self.drift_checks = DriftChecks(store)
-        self.activations = Activations(store)
-        self.schedules = Schedules(store)
+        self.activations = ActivationRecords(store)
+        self.schedules = ScheduleRecords(store)
         self.configurations = Configurations(store)
         self._full_listings = {
             models: FullListingRecords(store, "_models" if models else "")

@@ -53,7 +53,7 @@ class ScheduleRecord(RecordModel):
         return Done(self.last_due, self.last_end)
 
 
-class Activations(Records[Activation]):
+class ActivationRecords(Records[Activation]):
     """When each pipeline was first seen."""
 
     def __init__(self, store: Store) -> None:
@@ -80,7 +80,7 @@ class Activations(Records[Activation]):
         return stored.activated_at if stored else candidate
 
 
-class Schedules(Records[ScheduleRecord]):
+class ScheduleRecords(Records[ScheduleRecord]):
     """Which due times of each pipeline are done, and which wait."""
 
     def __init__(self, store: Store) -> None:

@@ -12,7 +12,7 @@ from shared.intake.batches import Batches
 from shared.intake.eligibility import Activations
 from shared.intake.last_good import LastGood
 from shared.intake.schedules import Schedules
-from shared.intake.unwanted import UnwantedData
+from shared.intake.unwanted_data import UnwantedData
 from shared.ledger.progress import Heartbeat
 from shared.ledger.store import Stored
 from shared.maintenance.drift import Drift

@@ -13,7 +13,7 @@ from shared.errors import RelearnError
 from shared.execution.bulkheads import Bulkheads, host_of, service_of
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.queues import CheckResult, EndpointQueue, Queue, Queues
+from shared.execution.queues import CheckResult, EndpointQueue, PolledQueues, Queue
 from shared.intake.catalogue import Catalogue
 from shared.ledger.open_markers import Marker
 from shared.maintenance.run_checks import RunChecks
@@ -50,7 +50,7 @@ class Rounds:
         self._catalogue = catalogue
         self._driver = driver
         self._checks = checks
-        self._queues = Queues(context)
+        self._queues = PolledQueues(context)
         self._endpoint_queue = EndpointQueue(context)
 
     def run(

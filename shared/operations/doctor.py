@@ -14,10 +14,10 @@ from typing import Final
 from shared.core.config.problems import Problem
 from shared.core.counting import counted
 from shared.core.findings import (
+    CheckedLine,
     CheckOutcome,
     Finding,
-    Line,
-    Report,
+    Findings,
     not_checked,
     ok,
     shown_name,
@@ -100,7 +100,7 @@ class Doctor:
     known: Known | None = None
     bounds: Bounds = field(default_factory=Bounds)
 
-    def report(self, progress: Progress = lambda _check, _finding, _count: None) -> Report:
+    def report(self, progress: Progress = lambda _check, _finding, _count: None) -> Findings:
         """Try everything, and return a line for each check, in a fixed order.
 
         Args:
@@ -117,7 +117,7 @@ class Doctor:
             checks += holdout_checks(self.known.context, self.known.catalogue)
             checks += timer_checks(self.known.health)
         tried.add(checks)
-        return Report(tuple(sorted((*before, *tried.lines, *endpoints.lines), key=_place)))
+        return Findings(tuple(sorted((*before, *tried.lines, *endpoints.lines), key=_place)))
 
     def _read_last_good(self) -> None:
         """Read what is used in place of pipelines with an error, in bounded time."""
@@ -125,7 +125,7 @@ class Doctor:
             check = Check(SETTINGS, "last good configurations", LEDGER, lambda: ok(f"{load()}"))
             results_of([check], Bounds(self.bounds.each, self.bounds.each))
 
-    def _settings(self) -> Iterator[Line]:
+    def _settings(self) -> Iterator[CheckedLine]:
         problems = list(self.problems())
         for problem in problems:
             yield _line(SETTINGS, problem.where, wrong(problem.what, problem.advice or _ADVICE))
@@ -163,7 +163,7 @@ class Doctor:
         if self.known is None:
             return _Endpoints((), ())
         context, catalogue = self.known.context, self.known.catalogue
-        known, lines = list(configured(catalogue)), list[Line]()
+        known, lines = list(configured(catalogue)), list[CheckedLine]()
         most = self.bounds.endpoints
         if any(one.tokens for p in catalogue.pipelines.values() for one in p.endpoints):
             lines += self._add_by_key(self.known, known, most + 1, broken)
@@ -182,7 +182,7 @@ class Doctor:
 
     def _add_by_key(
         self, app: Known, known: list[CheckedEndpoint], most: int, broken: Mapping[str, str]
-    ) -> Iterator[Line]:
+    ) -> Iterator[CheckedLine]:
         """Add the endpoints of keys; yield a line where they cannot be read in time."""
         more = list[CheckedEndpoint]()
 
@@ -216,7 +216,7 @@ class _Tried:
     """
 
     def __init__(self, bounds: Bounds, progress: Progress) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[CheckedLine] = []
         self.broken: dict[str, str] = {}
         self._bounds, self._progress, self._count = bounds, progress, 0
         self._end = time.monotonic() + bounds.whole
@@ -242,7 +242,7 @@ class _Tried:
 @dataclass(frozen=True, slots=True)
 class _Endpoints:
     checks: tuple[Check, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[CheckedLine, ...]
 
 
 def _refused(part: str, name: str, error: ConfigError) -> Check:
@@ -254,9 +254,9 @@ def _refused(part: str, name: str, error: ConfigError) -> Check:
     return Check(part, name, "", found)
 
 
-def _place(line: Line) -> int:
+def _place(line: CheckedLine) -> int:
     return _ORDER.index(line.part)
 
 
-def _line(part: str, name: str, finding: Finding) -> Line:
-    return Line(part, shown_name(name, redacted), finding.within(redacted))
+def _line(part: str, name: str, finding: Finding) -> CheckedLine:
+    return CheckedLine(part, shown_name(name, redacted), finding.within(redacted))

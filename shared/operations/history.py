@@ -45,7 +45,7 @@ class OpenRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class OpenRunCounts:
     """How many runs of a pipeline are open, by their markers; they may be a tick behind."""
 
     open: int = 0
@@ -110,11 +110,11 @@ class OpenRuns:
         return tuple(found)
 
 
-def counts_of(markers: Iterable[Marker]) -> Counts:
+def counts_of(markers: Iterable[Marker]) -> OpenRunCounts:
     """Return how many runs these markers are of, by their phases."""
     all_ = list(markers)
     phases = [one.hints.phase for one in all_]
-    return Counts(
+    return OpenRunCounts(
         open=len(all_),
         failing=sum(map(_failing, all_)),
         awaiting_approval=phases.count(Phase.AWAITING_APPROVAL),

@@ -30,7 +30,7 @@ from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
 from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
-from shared.operations.history import Counts, OpenRun, OpenRuns, counts_of
+from shared.operations.history import OpenRun, OpenRunCounts, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
 from shared.telemetry import log
 
@@ -63,7 +63,7 @@ class PipelineStatus:
     last_due: datetime | None
     next_due: datetime | None
     waiting_data: int
-    runs: Counts
+    runs: OpenRunCounts
     open_runs: tuple[OpenRun, ...]  #: some of them, where keys were asked for
     pending: tuple[PendingDueTime, ...]  #: due times that came, and are not done yet
     passed: int  #: due times that came and were not dealt with, as in a pause of the schedule

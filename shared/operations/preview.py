@@ -12,7 +12,7 @@ from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.windows import Window
 from shared.core.decisions.predictions import class_name, read_predictions
-from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
+from shared.core.evaluation.forecast import Experience, experience_of, forecast_of
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.data_version import captured, key_of
 from shared.core.run.record import Origin, Phase
@@ -30,7 +30,7 @@ from shared.execution.fixed_holdouts import note_of_holdout
 from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import JobInputs, expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
-from shared.intake.asked_windows import notes_on, previewed_window, within
+from shared.intake.requested_windows import notes_on, previewed_window, within
 from shared.operations.history import MOST_SHOWN, History, RunFilter
 from shared.telemetry import log
 
@@ -194,7 +194,7 @@ class Previews:
         if not known.comparisons and gate.compare is not None and gate.compare.holdout is not None:
             rows, positives = self._counted_holdout(gate.compare, gate.compare.holdout, notes)
             known = replace(known, rows=rows, positives=positives)
-        return [*said_beforehand(gate, known), *notes]
+        return [*forecast_of(gate, known), *notes]
 
     def _counted_holdout(
         self, compare: Compare, path: str, notes: list[str]

@@ -30,7 +30,7 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FinishedJob:
     """A job that is known to be finished, with its request."""
 
     handle: str
@@ -121,7 +121,7 @@ class TrainingService(Protocol):
         """Ask for the job to end. Safe to repeat. Raises TransientError, PermanentError."""
         ...
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint, fetched from where the job wrote it. Safe to repeat.
 
         None of them is registered yet.
@@ -139,7 +139,7 @@ class TrainingService(Protocol):
         """
         ...
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         """Register a model that passed its gate, where the service has a register.
 
         Safe to repeat: its version is derived from run and attempt.
@@ -170,7 +170,7 @@ class TrainingService(Protocol):
         """Return a model that was there once, as it is now. Raises as `models`."""
         ...
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         """Return what a finished job said of its model.
 
         Args:
@@ -181,7 +181,7 @@ class TrainingService(Protocol):
         """
         ...
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         """Return the predictions that a finished job wrote, up to 64 MB.
 
         Args:

@@ -22,7 +22,7 @@ from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
 from shared.errors import OutcomeUnknownError
 from shared.ports.serving import Keep, ModelAnswer, Plan, ServingEndpoint
 from shared.ports.storage import Access, Blobs, Page, SignedBlob
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, TrainingService
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, TrainingService
 from shared.telemetry import log, redact_error
 
 #: What an id of ours ends with.
@@ -74,7 +74,7 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             self.service.cancel(handle)
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint. Raises as the port says.
 
         Args:
@@ -84,7 +84,7 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.models(job, wanted)
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         """Register a model; return it as it is registered. Raises as the port says.
 
         Args:
@@ -104,7 +104,7 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.model_again(model)
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         """Return what a finished job says of its model. Raises as the port says.
 
         Args:
@@ -114,7 +114,7 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.evaluation(job, output)
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         """Return the predictions that a finished job wrote. Raises as the port says.
 
         Args:

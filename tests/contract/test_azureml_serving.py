@@ -17,8 +17,8 @@ from shared.core.config.azureml_names import workspace_of
 from shared.core.decisions.answers import scores_in
 from shared.core.redaction import Redactor
 from shared.core.serving.probes import (
+    CandidateFailure,
     EndpointCheck,
-    Failure,
     ProbeAnswers,
     ProbeOutcome,
     UpdateProgress,
@@ -29,7 +29,7 @@ from shared.core.serving.traffic_rules import Measure, TrafficPoint, TrafficQuer
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.serving import ModelAnswer, ServingEndpoint
 from shared.providers.azureml.connections import AzureMlConnections
-from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.redacting import RedactingEndpoint
@@ -283,7 +283,7 @@ def test_a_failure_and_a_log_are_read_over_http() -> None:
         serving.stage(candidate)
         bench.clock.move(timedelta(minutes=20))
         check = serving.candidate_state(candidate)
-        assert (check.progress, check.failure) == (UpdateProgress.FAILED, Failure.REJECT)
+        assert (check.progress, check.failure) == (UpdateProgress.FAILED, CandidateFailure.REJECT)
         assert "ResourceNotReady: score.py raised" in check.detail
         assert "Failed" in serving.log_lines(candidate)
     http.close()

@@ -14,9 +14,9 @@ from local.azureml.switches import Switches
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.names import output_path
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.ports.training import Job, JobRequest, JobStatus
+from shared.ports.training import FinishedJob, JobRequest, JobStatus
 from shared.providers.azureml.connections import AzureMlConnections
-from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.tokens import Tokens
 from tests.fakes.azureml_http import AzureMlHttp, BlobFiles, Identity
 from tests.fakes.blobs import FakeBlobs
@@ -112,7 +112,7 @@ def test_a_job_is_trained_evaluated_and_registered(switches: dict[str, Any]) -> 
     assert bench.jobs.state(handle).status is JobStatus.RUNNING
     bench.finish()
     assert bench.jobs.state(handle).status is JobStatus.FINISHED
-    job = Job(handle, bench.began, bench.request())
+    job = FinishedJob(handle, bench.began, bench.request())
     assert b"AUC" in (bench.jobs.evaluation(job, "evaluation").content or b"")
     (first,) = registered(bench.jobs, job, {"production": "model"}).values()
     (again,) = registered(bench.jobs, job, {"production": "model"}).values()

@@ -15,8 +15,8 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite, make_container
 from shared.app import App, SystemClock, build
+from shared.config.file_locations import ContainerFiles, LocalFiles
 from shared.config.loader import load_pipelines
-from shared.config.places import ContainerFiles, LocalFiles
 from shared.core.config.configuration import MOST_BYTES, Configuration
 from shared.errors import TransientError
 from shared.maintenance.changed_file import ConfigurationReader, WatchedFiles

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.ports.training import Job, JobStatus
+from shared.ports.training import FinishedJob, JobStatus
 from tests.contract.services import SERVICES, Bench, bench_of
 
 
@@ -84,7 +84,7 @@ def test_asking_twice_for_the_models_of_a_job_gives_the_same(bench: Bench) -> No
     handle = bench.training.prepare(bench.request)
     bench.training.ensure_started(handle, bench.request)
     bench.finish()
-    job = Job(handle, None, bench.request)
+    job = FinishedJob(handle, None, bench.request)
     models = bench.training.models(job, {"": None})
     assert list(models) == [""]
     assert bench.training.models(job, {"": None}) == models

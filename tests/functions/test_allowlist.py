@@ -45,7 +45,7 @@ from shared.core.serving.state import (
 )
 from shared.ledger.progress import LastEvent, PoisonQueue, SearchState, Undelivered
 from shared.operations.endpoints import EndpointLine, EndpointStatus
-from shared.operations.history import Counts, OpenRun
+from shared.operations.history import OpenRun, OpenRunCounts
 from shared.operations.pipelines import Keys, PipelineStatus
 from shared.operations.preview import Match, Preview
 from tests.unit.core.evaluation.compared import comparison, slice_of
@@ -143,7 +143,7 @@ def full_pipeline(run: Run, waits: Waits) -> PipelineStatus:
         last_due=NOW,
         next_due=NOW,
         waiting_data=1,
-        runs=Counts(),
+        runs=OpenRunCounts(),
         open_runs=(OpenRun("a", run.phase, waits),),
         pending=(PendingDueTime(at=NOW, next_check=NOW, until=NOW),),
         passed=1,

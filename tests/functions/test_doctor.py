@@ -14,7 +14,7 @@ from functions.api_models.doctor import DoctorReport
 from functions.doctor import doctor
 from shared.app import SystemClock, Unusable, build
 from shared.config.settings import Problem
-from shared.core.findings import CheckOutcome, Line, Report, ok, wrong
+from shared.core.findings import CheckedLine, CheckOutcome, Findings, ok, wrong
 from shared.providers.http.client import RequestsHttp
 from tests.fakes.world import World
 from tests.functions.calls import Api
@@ -102,10 +102,10 @@ def test_with_one_wrong_setting_the_services_are_checked_all_the_same(
 
 def test_the_command_line_writes_the_form_of_the_http_api() -> None:
     lines = (
-        Line("storage", "a", ok("well")),
-        Line("storage", "b", wrong("no role", "give it")),
+        CheckedLine("storage", "a", ok("well")),
+        CheckedLine("storage", "b", wrong("no role", "give it")),
     )
-    report = Report(lines)
+    report = Findings(lines)
     assert report.counted(CheckOutcome.NOT_CHECKED) == 0
     model = DoctorReport.of(report).model_dump(mode="json", exclude_none=True)
     assert shown(report) == model

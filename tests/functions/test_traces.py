@@ -14,7 +14,7 @@ from opentelemetry import context
 from functions.manual_runs import start_run
 from functions.on_training_data import on_training_data
 from functions.poll_jobs import poll_jobs
-from functions.process import Context
+from functions.process import NoContext
 from shared import tracing
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError, PermanentError
@@ -103,7 +103,7 @@ def test_runs_that_one_poll_opens_have_traces_of_their_own(serve: Serve, otel: T
     assert {one.attributes["relearn.key"] for one in opened.values()} == {"acme", "beta"}
 
 
-class Given(Context):
+class Given(NoContext):
     """The context of an invocation, as the worker gives it to a function in a thread."""
 
     trace_context = SimpleNamespace(trace_parent=f"00-{EVENT[0]}-{EVENT[1]}-01", trace_state="")
@@ -193,7 +193,7 @@ def test_what_is_no_url_fails_as_it_does_without_spans(otel: Traced) -> None:
 
 
 def test_an_invocation_without_a_trace_is_a_span(world: World, serve: Serve, otel: Traced) -> None:
-    class OfAHost(Context):
+    class OfAHost(NoContext):
         function_name = "on_training_data"
         trace_context = SimpleNamespace(trace_parent="", trace_state="")
 

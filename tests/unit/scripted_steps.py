@@ -13,7 +13,7 @@ from shared.core.serving.references import ModelRef, ServingState
 from shared.core.serving.state import EndpointLease, EndpointState
 from shared.errors import InvalidRequestError, RelearnError
 from shared.ports.storage import SignedBlob
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, JobStatus
 from shared.providers.studio.models import StudioModels
 from shared.providers.studio.scoring import Current
 from shared.providers.studio.serving import Baselines, StudioServing
@@ -110,10 +110,10 @@ class ScriptedJob:
         if self.cancel_ is not None:
             raise self.cancel_
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         return self._left.of(job, wanted)
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         return model
 
     def named_model(self, name: str) -> ModelRef:
@@ -122,10 +122,10 @@ class ScriptedJob:
     def model_again(self, model: ModelRef) -> ModelRef:
         return self._left.again(model)
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         return self._left.evaluation(job, output)
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         return self._left.evaluation(job, output)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from shared.config.file_locations import LocalFiles
 from shared.config.loader import load_pipelines
-from shared.config.places import LocalFiles
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.maintenance.changed_file import WatchedFiles

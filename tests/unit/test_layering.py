@@ -286,10 +286,25 @@ def test_technologies_stay_in_the_providers_and_the_app(folder: str) -> None:
 
 #: The parts of the importer of Data Factory, from the bottom: each imports only those before it.
 IMPORTER: Final = (
-    *("account", "said_once", "values", "secret_forms", "secrets", "drafts", "policies"),
-    *("expressions", "reading", "others", "service_urls", "linked_service_keys", "linked_services"),
+    *("account", "repetition", "values", "secret_forms", "secrets", "drafts", "policies"),
+    *(
+        "expressions",
+        "reading",
+        "other_activities",
+        "service_urls",
+        "linked_service_keys",
+        "linked_services",
+    ),
     *("missing", "version_1", "version_2"),
-    *("refusals", "one_endpoint", "entries", "kept_out", "yaml_text", "report", "report_markdown"),
+    *(
+        "refusals",
+        "one_endpoint",
+        "entries",
+        "clear_text_secrets",
+        "yaml_text",
+        "report",
+        "report_markdown",
+    ),
     "importer",
 )
 

@@ -21,7 +21,7 @@ _ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class Columns:
     """What the columns of predictions are."""
 
     label: str
@@ -58,7 +58,7 @@ class NotPaired:
 
 
 def paired(
-    candidate: Predictions, other: Predictions | None, meaning: Meaning
+    candidate: Predictions, other: Predictions | None, meaning: Columns
 ) -> PairedRows | NotPaired:
     """Return the rows that both models scored, in the order of the candidate's file.
 
@@ -81,7 +81,7 @@ class _CannotCompareError(Exception):
     """Why there is no comparison."""
 
 
-def _paired(candidate: Predictions, other: Predictions | None, meaning: Meaning) -> PairedRows:
+def _paired(candidate: Predictions, other: Predictions | None, meaning: Columns) -> PairedRows:
     mine, theirs, note = _matched(candidate, other, meaning)
     there = (other or candidate).columns[meaning.other]
     labels = _Cells(candidate.columns[meaning.label], mine, meaning.label, "a label")
@@ -200,7 +200,7 @@ class _Cells:
             raise _CannotCompareError(f"{what}: {many}; {where}")
 
 
-def _costs(candidate: Predictions, at: Sequence[int], meaning: Meaning) -> Sequence[float]:
+def _costs(candidate: Predictions, at: Sequence[int], meaning: Columns) -> Sequence[float]:
     if meaning.cost is None:
         return ()
     cells = _Cells(candidate.columns[meaning.cost], at, meaning.cost, "a cost")
@@ -209,7 +209,7 @@ def _costs(candidate: Predictions, at: Sequence[int], meaning: Meaning) -> Seque
 
 
 def _matched(
-    candidate: Predictions, other: Predictions | None, meaning: Meaning
+    candidate: Predictions, other: Predictions | None, meaning: Columns
 ) -> tuple[list[int], list[int], str]:
     """Return the positions of the matched rows in both files, and what was left out."""
     whys: list[str] = []
@@ -273,7 +273,7 @@ def _share(number: int, rows: int) -> str:
 
 
 def _classes(
-    labels: _Cells, scores: Sequence[_Cells], meaning: Meaning
+    labels: _Cells, scores: Sequence[_Cells], meaning: Columns
 ) -> tuple[tuple[str, ...], bool]:
     """Return the classes, and whether the models predict classes in place of scores."""
     known, positive = labels.classes, class_name(meaning.positive)

@@ -53,7 +53,7 @@ _NINE_OF_TEN: Final = 1.2816
 _MANY: Final = 30
 
 
-class Counts(FrozenModel):
+class RequestCounts(FrozenModel):
     """Requests of the candidate and of the other deployments, in the same minutes.
 
     A service that measures averages may count parts of requests.
@@ -79,16 +79,16 @@ class Counts(FrozenModel):
         """The errors of both sides."""
         return self.errors + self.other_errors
 
-    def plus(self, more: "Counts") -> "Counts":
+    def plus(self, more: "RequestCounts") -> "RequestCounts":
         """Return the sum with `more`."""
-        return Counts(
+        return RequestCounts(
             requests=self.requests + more.requests,
             errors=self.errors + more.errors,
             other_requests=self.other_requests + more.other_requests,
             other_errors=self.other_errors + more.other_errors,
         )
 
-    def without(self, sent: int, failed: int) -> "Counts":
+    def without(self, sent: int, failed: int) -> "RequestCounts":
         """Return the counts without own requests to the candidate.
 
         Args:
@@ -120,7 +120,7 @@ def allowed_share(requests: float, other_requests: float, ratio: float) -> float
     return ratio * requests / (ratio * requests + other_requests)
 
 
-def is_unusual(minute: Counts, total: Counts) -> bool:
+def is_unusual(minute: RequestCounts, total: RequestCounts) -> bool:
     """Return whether the failures in a minute are too many for chance.
 
     Args:
@@ -142,7 +142,7 @@ class ErrorTest(FrozenModel):
         """How strong the evidence against the candidate is: 20 is one chance in 20."""
         return sum(self.products) + (1 - _AT_ONCE) / (self.blocks + 1)
 
-    def after(self, block: Counts, ratio: float) -> "ErrorTest":
+    def after(self, block: RequestCounts, ratio: float) -> "ErrorTest":
         """Return the test with one more block.
 
         Args:

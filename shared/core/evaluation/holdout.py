@@ -68,7 +68,7 @@ class HoldoutProgress(FrozenModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RequestRows:
     """The rows of one request."""
 
     kept: Sequence[Sequence[str]]  #: of each row what predictions keep: id, label and others
@@ -87,7 +87,7 @@ class Holdout:
     facts: HoldoutFacts
     template: Mapping[str, Any] | None  #: of requests; None: the one of MLflow
 
-    def batches(self, start: int, most: int) -> Iterator[Batch]:
+    def batches(self, start: int, most: int) -> Iterator[RequestRows]:
         """Yield the rows from one on, in requests.
 
         Args:
@@ -106,7 +106,7 @@ class Holdout:
                 count //= 2
                 request = self._request(left[:count])
             kept = [tuple(text_in(row[at]) for at in self.kept) for row in left[:count]]
-            yield Batch(kept, request)
+            yield RequestRows(kept, request)
             del left[:count]
 
     def _request(self, rows: Sequence[Sequence[object]]) -> dict[str, Any]:

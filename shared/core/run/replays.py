@@ -89,7 +89,7 @@ def by_gate(run: Run, gate: Gate) -> Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class VerdictInputs:
     """What a model is judged by: its numbers, those of the models that served, comparisons."""
 
     row: Row
@@ -102,7 +102,7 @@ class Evidence:
         return judge(gate.rules, self.row, self.live, first_allowed=first, on_rows=self.on_rows)
 
 
-def evidence_kept(gate: Gate, verdict: Verdict, endpoints: int) -> Evidence | None:
+def evidence_kept(gate: Gate, verdict: Verdict, endpoints: int) -> VerdictInputs | None:
     """Return what gives a recorded verdict again; None: what is recorded does not.
 
     Args:
@@ -119,13 +119,13 @@ def evidence_kept(gate: Gate, verdict: Verdict, endpoints: int) -> Evidence | No
         return None
     found = {at: verdict.results[at].comparisons for at in gate.row_rules}
     for on_rows in islice(_models(gate, verdict, found), _MOST_WAYS):
-        evidence = Evidence(row, live, on_rows)
+        evidence = VerdictInputs(row, live, on_rows)
         if evidence.verdict(gate) == verdict:
             return evidence
     return None
 
 
-def evidence_for(kept: Evidence, own: Gate, wanted: Gate) -> Evidence | None:
+def evidence_for(kept: VerdictInputs, own: Gate, wanted: Gate) -> VerdictInputs | None:
     """Return what other rules judge the same model by; None: files have to be read for it.
 
     Args:
@@ -179,7 +179,7 @@ def _asks(rule: Rule) -> tuple[str, str | None]:
     return folded(rule.metric), rule.better
 
 
-def _comparisons(kept: Evidence, own: Gate, rule: Rule) -> tuple[Comparison, ...] | None:
+def _comparisons(kept: VerdictInputs, own: Gate, rule: Rule) -> tuple[Comparison, ...] | None:
     """Return the comparisons of a metric, by the bound of a rule; None: they are not recorded."""
     there = [at for at in own.row_rules if _asks(own.rules[at]) == _asks(rule)]
     same = [at for at in there if _bound(own.rules[at]) == _bound(rule)]

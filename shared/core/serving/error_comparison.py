@@ -17,8 +17,8 @@ from shared.core.decisions.sequential import (
     OUTAGE,
     SHORTEST,
     Assumed,
-    Counts,
     ErrorTest,
+    RequestCounts,
     allowed_share,
     is_unusual,
     minutes_needed,
@@ -50,8 +50,10 @@ class ErrorComparison(FrozenModel):
     steps: int = 1  #: how many steps of its promotion are compared: each may err a part as often
     until: AwareDatetime | None = None  #: the minutes before this are in it
     minutes: int = 0  #: minutes in which both sides had requests
-    total: Counts = Counts.constant()  #: the requests of these minutes
-    block: Counts = Counts.constant()  #: those of the last ones, which do not count yet
+    total: RequestCounts = RequestCounts.constant()  #: the requests of these minutes
+    block: RequestCounts = (
+        RequestCounts.constant()
+    )  #: those of the last ones, which do not count yet
     block_minutes: int = left_out(0)  #: how many these are
     unusual: int = left_out(0)  #: the last minutes on end in which errors were unusual
     test: ErrorTest = ErrorTest.constant()
@@ -158,7 +160,9 @@ class ErrorComparison(FrozenModel):
         until = kept[-_KEPT - 1].at + _MINUTE if len(kept) > _KEPT else self.until
         return self.evolve(own=kept[-_KEPT:], until=until)
 
-    def after(self, minutes: Mapping[datetime, Counts], until: datetime) -> "ErrorComparison":
+    def after(
+        self, minutes: Mapping[datetime, RequestCounts], until: datetime
+    ) -> "ErrorComparison":
         """Return the comparison with the minutes that are new to it.
 
         Args:
@@ -179,7 +183,7 @@ class ErrorComparison(FrozenModel):
             own=tuple(one for one in self.own if one.at >= until),
         )
 
-    def _with(self, minute: Counts) -> "ErrorComparison":
+    def _with(self, minute: RequestCounts) -> "ErrorComparison":
         total, block, length = self.total.plus(minute), self.block.plus(minute), self.block_minutes
         known = self.evolve(
             minutes=self.minutes + 1,
@@ -191,7 +195,7 @@ class ErrorComparison(FrozenModel):
         if block.fewest < LEAST or length + 1 < SHORTEST or 0 < known.unusual <= OUTAGE:
             return known
         test = self.test.after(block, _ratio(self.increase))
-        return known.evolve(test=test, block=Counts(), block_minutes=0)
+        return known.evolve(test=test, block=RequestCounts(), block_minutes=0)
 
 
 def time_needed(requests: int, share: int, increase: float, steps: int) -> int | None:

@@ -65,7 +65,7 @@ class UpdateProgress(StrEnum):
     FAILED = "failed"
 
 
-class Failure(StrEnum):
+class CandidateFailure(StrEnum):
     """What follows once the service could not make a candidate ready."""
 
     REJECT = "reject"  #: the model is at fault
@@ -82,7 +82,7 @@ class EndpointCheck:
     configured: str | None = None  #: the name of the model that it says it was given
     detail: str = ""
     traffic: TrafficMap | None = None  #: as it is now, where the endpoint has such a map
-    failure: Failure | None = None  #: what a failed candidate calls for
+    failure: CandidateFailure | None = None  #: what a failed candidate calls for
     advice: str = ""  #: what an operator can do about the failure
 
 
@@ -95,7 +95,7 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
-class Evidence(StrEnum):
+class ProbeEvidence(StrEnum):
     """What one probe says of the model that should serve."""
 
     FOR = "for"  #: good answers, as that model gives them
@@ -128,7 +128,7 @@ class ProbeSeries(FrozenModel):
 
     #: The time in which the service was still at work is not part of it.
     all: Streak = Streak.constant()
-    evidence: Evidence | None = None  #: what the probes of `row` say
+    evidence: ProbeEvidence | None = None  #: what the probes of `row` say
     #: The latest that say the same; one without an answer is not a break.
     row: Streak = Streak.constant()
     bad: Streak = Streak.constant()  #: the latest probes without a good answer
@@ -145,7 +145,7 @@ class ProbeSeries(FrozenModel):
         """
         return self.last_at is not None and abs(at - self.last_at) < every / 2
 
-    def after(self, evidence: Evidence, at: datetime, every: timedelta) -> "ProbeSeries":
+    def after(self, evidence: ProbeEvidence, at: datetime, every: timedelta) -> "ProbeSeries":
         """Return these probes and one more; its answers are added by `showing`.
 
         Args:
@@ -155,13 +155,15 @@ class ProbeSeries(FrozenModel):
         """
         gap = at - self.last_at if self.last_at is not None else timedelta()
         gap = min(max(gap, timedelta()), _LONGEST_GAP * every)
-        pending = evidence is Evidence.PENDING
+        pending = evidence is ProbeEvidence.PENDING
         changes: dict[str, object] = {
             "all": self.all.one_more(timedelta() if pending else gap),
             "last_at": at,
         }
-        silent = evidence is Evidence.SILENT
-        changes["bad"] = self.bad.one_more(gap) if silent or evidence is Evidence.BAD else Streak()
+        silent = evidence is ProbeEvidence.SILENT
+        changes["bad"] = (
+            self.bad.one_more(gap) if silent or evidence is ProbeEvidence.BAD else Streak()
+        )
         if silent and self.evidence is not None:
             changes["row"] = self.row.evolve(span=self.row.span + gap)
         elif not silent:
@@ -173,7 +175,7 @@ class ProbeSeries(FrozenModel):
         """Return these probes, the last of which is `probe`."""
         return self.evolve(last=probe, earlier=self.last)
 
-    def lasted(self, evidence: Evidence, within: timedelta) -> bool:
+    def lasted(self, evidence: ProbeEvidence, within: timedelta) -> bool:
         """Whether enough probes in a row say this. The last kind of probes counts.
 
         Args:

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from shared.core.counting import counted
-from shared.core.decisions.sequential import Counts
+from shared.core.decisions.sequential import RequestCounts
 from shared.core.frozen import FrozenModel, left_out
 from shared.core.serving.error_comparison import ErrorComparison
 
@@ -326,12 +326,12 @@ def _is_error(point: TrafficPoint) -> bool:
 
 def _by_minute(
     mine: Iterable[TrafficPoint], others: Iterable[TrafficPoint]
-) -> dict[datetime, Counts]:
+) -> dict[datetime, RequestCounts]:
     """Return the requests and errors of each minute."""
     sides, found = [_sums(mine), _sums(others)], {}
     for at in sides[0].keys() & sides[1].keys():  # a minute of only one side says nothing
         (requests, errors), (beside, failed) = (side[at] for side in sides)
-        found[at] = Counts(
+        found[at] = RequestCounts(
             requests=requests, errors=errors, other_requests=beside, other_errors=failed
         )
     return found

@@ -12,8 +12,8 @@ from datetime import timedelta
 from shared.core.counting import counted
 from shared.core.serving.probes import (
     EndpointCheck,
-    Evidence,
     ProbeAnswers,
+    ProbeEvidence,
     ProbeOutcome,
     UpdateProgress,
 )
@@ -103,21 +103,23 @@ def _verified_rollback(
         return _pending(case)
     if case.unapplied:
         broken = Verification(VerificationResult.BROKEN, case.unapplied)
-        return _lasting(case, Evidence.AGAINST, broken)
+        return _lasting(case, ProbeEvidence.AGAINST, broken)
     if check.probe is None:
         return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
     case, probe = case.given(check.probe)
     silent = probe.seen is ProbeOutcome.NO_ANSWER
     wanted = _as_wanted(case, probe)
-    evidence = Evidence.FOR if wanted else Evidence.SILENT if silent else Evidence.AGAINST
+    evidence = (
+        ProbeEvidence.FOR if wanted else ProbeEvidence.SILENT if silent else ProbeEvidence.AGAINST
+    )
     probe_series = case.after(evidence)
     before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
-    if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
+    if wanted and before and (not patient or probe_series.lasted(ProbeEvidence.FOR, case.within)):
         why = "answers as before the update, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, probe_series)
     why = probe.detail or "the answers are not those from before the update"
     bad = probe_series.bad.lasted(case.within)
-    gone = bad or probe_series.lasted(Evidence.AGAINST, case.within)
+    gone = bad or probe_series.lasted(ProbeEvidence.AGAINST, case.within)
     verdict = VerificationResult.BROKEN if gone else VerificationResult.WAIT
     return Verification(verdict, why, probe_series)
 
@@ -125,16 +127,18 @@ def _verified_rollback(
 def _pending(case: VerificationCase) -> Verification:
     why = "the update has not come to an end"
     within = case.pending_within or case.within
-    return _lasting(case, Evidence.PENDING, Verification(VerificationResult.BROKEN, why), within)
+    return _lasting(
+        case, ProbeEvidence.PENDING, Verification(VerificationResult.BROKEN, why), within
+    )
 
 
 def _against(case: VerificationCase, why: str) -> Verification:
-    return _lasting(case, Evidence.AGAINST, Verification(VerificationResult.UNCHANGED, why))
+    return _lasting(case, ProbeEvidence.AGAINST, Verification(VerificationResult.UNCHANGED, why))
 
 
 def _lasting(
     case: VerificationCase,
-    evidence: Evidence,
+    evidence: ProbeEvidence,
     then: Verification,
     within: timedelta | None = None,
 ) -> Verification:
@@ -153,7 +157,7 @@ def _judge_named(case: VerificationCase, probe: ProbeAnswers) -> Verification | 
     """
     if probe.answered_by and probe.answered_by not in case.serves:
         return _against(case, f"deployment {probe.answered_by} answers")
-    probe_series = case.after(Evidence.FOR)
+    probe_series = case.after(ProbeEvidence.FOR)
     if case.pinned:
         why = "answers well when it is asked by its name"
         return Verification(VerificationResult.LIVE, why, probe_series)
@@ -171,7 +175,7 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers) -> Verification | 
     """Return the result for answers that differ from before; None where they do not."""
     if not case.moved(probe):
         return None
-    probe_series = case.after(Evidence.FOR)
+    probe_series = case.after(ProbeEvidence.FOR)
     if case.again(probe):
         why = "answers changed, and two probes in a row agree"
         return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
@@ -182,8 +186,8 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers) -> Verification | 
 
 
 def _judge_unmoved(case: VerificationCase, check: EndpointCheck) -> Verification:
-    probe_series = case.after(Evidence.AGAINST)
-    if not probe_series.lasted(Evidence.AGAINST, case.within):
+    probe_series = case.after(ProbeEvidence.AGAINST)
+    if not probe_series.lasted(ProbeEvidence.AGAINST, case.within):
         return Verification(VerificationResult.WAIT, "answers have not changed yet", probe_series)
     if check.configured != case.target:
         why = "the update was accepted; the answers stayed the same"
@@ -199,7 +203,7 @@ def _judge_unmoved(case: VerificationCase, check: EndpointCheck) -> Verification
 def _judge_unknown(case: VerificationCase, probe: ProbeAnswers) -> Verification:
     why = "unproven: there were no answers before to compare with"
     live = Verification(VerificationResult.LIVE, why, steady=case.again(probe))
-    return _lasting(case, Evidence.OPEN, live)
+    return _lasting(case, ProbeEvidence.OPEN, live)
 
 
 def _judge_expected(
@@ -208,10 +212,10 @@ def _judge_expected(
     """Return the result for a model that is set again: it must answer as when it was verified."""
     if not probe.agrees_with(expected):
         return _against(case, "the answers are not those that this model is known for")
-    probe_series = case.after(Evidence.FOR)
+    probe_series = case.after(ProbeEvidence.FOR)
     moved = case.before is not None and not probe.agrees_with(case.before)
     named = bool(case.serves and probe.answered_by)
-    shown = named or moved or probe_series.lasted(Evidence.FOR, case.within)
+    shown = named or moved or probe_series.lasted(ProbeEvidence.FOR, case.within)
     if case.again(probe) and shown:
         why = "answers as it did when it was verified, in two probes in a row"
         return Verification(VerificationResult.LIVE, why, probe_series, steady=True)
@@ -220,12 +224,12 @@ def _judge_expected(
 
 
 def _judge_bad(case: VerificationCase, probe: ProbeAnswers) -> Verification:
-    evidence = Evidence.SILENT if probe.seen is ProbeOutcome.NO_ANSWER else Evidence.BAD
+    evidence = ProbeEvidence.SILENT if probe.seen is ProbeOutcome.NO_ANSWER else ProbeEvidence.BAD
     probe_series = case.after(evidence)
     if not probe_series.bad.lasted(case.within):
         return Verification(VerificationResult.WAIT, probe.detail, probe_series)
     # Else there was no answer at all.
-    if case.known or probe_series.evidence not in (None, Evidence.PENDING):
+    if case.known or probe_series.evidence not in (None, ProbeEvidence.PENDING):
         probes = counted(probe_series.bad.probes, "probe")
         why = f"no good answer to {probes} in a row: {probe.detail}"
         return Verification(VerificationResult.BROKEN, why, probe_series)

@@ -4,7 +4,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.core.serving.probes import NO_PROBES, Evidence, ProbeAnswers, ProbeOutcome, ProbeSeries
+from shared.core.serving.probes import (
+    NO_PROBES,
+    ProbeAnswers,
+    ProbeEvidence,
+    ProbeOutcome,
+    ProbeSeries,
+)
 
 
 class VerificationResult(StrEnum):
@@ -47,7 +53,7 @@ class VerificationCase:
         """Whether the answers from before can be compared with those now."""
         return self.before is not None and self.before.seen is not ProbeOutcome.NO_ANSWER
 
-    def after(self, evidence: Evidence) -> ProbeSeries:
+    def after(self, evidence: ProbeEvidence) -> ProbeSeries:
         """Return the series with the present probe, which says this."""
         return self.probe_series.after(evidence, self.at, self.every)
 

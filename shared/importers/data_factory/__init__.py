@@ -13,6 +13,6 @@ The way of a definition, from its file to its lines:
 
 At the bottom: an `Element` of `account` is a value with its place. Each reader takes or reports the
 elements that it reads, and `Account.close` reports the others. Both versions are read into the
-values of `drafts`; `policies` and `others` report what both have. No part imports a later one of
-the list in `tests/unit/test_layering.py`; `importer` joins them.
+values of `drafts`; `policies` and `other_activities` report what both have. No part
+imports a later one of the list in `tests/unit/test_layering.py`; `importer` joins them.
 """

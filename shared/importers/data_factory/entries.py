@@ -17,7 +17,7 @@ from shared.importers.data_factory.drafts import (
     Update,
 )
 from shared.importers.data_factory.one_endpoint import report_one_endpoint
-from shared.importers.data_factory.others import INPUT_FORMS
+from shared.importers.data_factory.other_activities import INPUT_FORMS
 from shared.importers.data_factory.refusals import Tree, refused, report_refused
 from shared.importers.data_factory.values import unique
 

@@ -16,13 +16,14 @@ from shared.core.config.setting_references import references_in
 from shared.core.redaction import Redactor
 from shared.importers.data_factory import linked_services
 from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line, Place
+from shared.importers.data_factory.clear_text_secrets import without_secrets
 from shared.importers.data_factory.drafts import ImportContext, ImportOptions
 from shared.importers.data_factory.entries import Entries, Entry, entries
-from shared.importers.data_factory.kept_out import without_secrets
 from shared.importers.data_factory.missing import report_missing
-from shared.importers.data_factory.others import report_parts
+from shared.importers.data_factory.other_activities import report_parts
 from shared.importers.data_factory.reading.finder import found
 from shared.importers.data_factory.refusals import report_refused
+from shared.importers.data_factory.repetition import without_repetition
 from shared.importers.data_factory.report import (
     MOST_PAST,
     PipelineOfReport,
@@ -31,7 +32,6 @@ from shared.importers.data_factory.report import (
     Setting,
     sorted_lines,
 )
-from shared.importers.data_factory.said_once import said_once
 from shared.importers.data_factory.secrets import Secrets, in_clear_text, warn_of_the_rest
 from shared.importers.data_factory.version_1.activities import drafts as drafts_of_1
 from shared.importers.data_factory.version_2.activities import drafts as drafts_of_2
@@ -119,7 +119,8 @@ def import_definitions(
         warn_of_the_rest(account, file, content)
     hidden = Redactor(*in_clear, public=_OF_REPORTS.union(_WORD.findall(text)))
     shortened = (
-        replace(line, text=said_once(line.text, made.pipelines)) for line in account.lines.values()
+        replace(line, text=without_repetition(line.text, made.pipelines))
+        for line in account.lines.values()
     )
     lines = sorted_lines(_without_secrets(line, hidden) for line in shortened)
     report = Report(

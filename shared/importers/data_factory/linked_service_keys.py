@@ -5,7 +5,7 @@ from typing import Final
 from shared.core.secret_shapes import without_bare, without_shapes
 from shared.importers.data_factory.account import Element, is_empty
 from shared.importers.data_factory.drafts import Service
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.other_activities import set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.secrets import (
     Secrets,

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element, ImportOutcome
 from shared.importers.data_factory.linked_services import referenced
-from shared.importers.data_factory.others import activities_below
+from shared.importers.data_factory.other_activities import activities_below
 from shared.importers.data_factory.reading.definitions import Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, LINKED_SERVICE, PIPELINE, READ
 

@@ -19,8 +19,8 @@ from shared.providers.azureml.call import AzureMlCall, Memory, text_of
 from shared.providers.azureml.datastores import Datastores
 from shared.providers.azureml.endpoint_calls import EndpointCalls
 from shared.providers.azureml.history import RunHistory
+from shared.providers.azureml.job_planner import JobPlanner
 from shared.providers.azureml.jobs import AzureMlJobs
-from shared.providers.azureml.placing import Placing
 from shared.providers.azureml.registered import RegisteredAssets
 from shared.providers.azureml.traffic_metrics import measured_requests
 
@@ -41,7 +41,7 @@ def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
     call, training = jobs.call, jobs.training
     assets = RegisteredAssets(call, Memory())
     stores = Datastores(call, Memory())
-    placing = Placing(training, jobs.storage, stores, assets, jobs.secrets)
+    planner = JobPlanner(training, jobs.storage, stores, assets, jobs.secrets)
     read, check = partial(_workspace, call, training), partial(_check, call, _SERVICES)
     yield replace(check("read", read), gives=call.workspace.url, needs=())
     if training.compute is not None:
@@ -51,7 +51,7 @@ def training_checks(jobs: AzureMlJobs) -> Iterator[Check]:
         )
     yield check(*_of_job(assets, training))
     where = f"{jobs.storage.models.account}/{jobs.storage.container}"
-    store = partial(_named, lambda: placing.models_store().name)
+    store = partial(_named, lambda: planner.models_store().name)
     found = check(f"datastore of {where}", store)
     yield replace(found, needs=(*found.needs, "MODELS_CONTAINER"))
     if training.data_datastore is not None:

@@ -18,8 +18,8 @@ from shared.core.service import service
 from shared.ports.serving import ServingEndpoint
 from shared.providers.azureml.call import AzureMlCall, Memory
 from shared.providers.azureml.endpoint_calls import EndpointCalls
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.jobs import AzureMlJobs
-from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.serving import AzureMlServing
 from shared.providers.azureml.tokens import Tokens, scopes_of
 from shared.providers.http.client import Http

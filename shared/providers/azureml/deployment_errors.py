@@ -9,7 +9,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from shared.core.serving.probes import Failure
+from shared.core.serving.probes import CandidateFailure
 from shared.errors import RelearnError, TransientError
 from shared.providers.azureml.call import AzureMlCall, host_of, mappings_of, moment_of, text_of
 from shared.providers.azureml.errors import QUOTA, header
@@ -37,19 +37,23 @@ _SECRETS: Final = (
     "give the identity of the endpoint access to the secrets that the environment variables of "
     "the deployment file name"
 )
-_CODES: Final[Mapping[str, tuple[Failure, str]]] = {
-    **dict.fromkeys(("outofquota", "outofcapacity", "quotaexceeded"), (Failure.PARK, QUOTA)),
-    "imagebuildfailure": (Failure.PARK, _IMAGE),
-    "badargument": (Failure.PARK, _ARGUMENT),
+_CODES: Final[Mapping[str, tuple[CandidateFailure, str]]] = {
+    **dict.fromkeys(
+        ("outofquota", "outofcapacity", "quotaexceeded"), (CandidateFailure.PARK, QUOTA)
+    ),
+    "imagebuildfailure": (CandidateFailure.PARK, _IMAGE),
+    "badargument": (CandidateFailure.PARK, _ARGUMENT),
     "resourcenotready": (
-        Failure.REJECT,
+        CandidateFailure.REJECT,
         f"the container does not get ready: correct the model or its scoring script; {_LOGS}",
     ),
-    **dict.fromkeys(("resourcenotfound", "modelregistryerror"), (Failure.PARK, _ASSET)),
-    **dict.fromkeys(("operationcanceled", "operationcancelled"), (Failure.AGAIN, "")),
-    **dict.fromkeys(("conflict", "conflicterror", "internalservererror"), (Failure.AGAIN, "")),
-    "workspacemanagednetworknotready": (Failure.PARK, _NETWORK),
-    "secretsinjectionerror": (Failure.PARK, _SECRETS),
+    **dict.fromkeys(("resourcenotfound", "modelregistryerror"), (CandidateFailure.PARK, _ASSET)),
+    **dict.fromkeys(("operationcanceled", "operationcancelled"), (CandidateFailure.AGAIN, "")),
+    **dict.fromkeys(
+        ("conflict", "conflicterror", "internalservererror"), (CandidateFailure.AGAIN, "")
+    ),
+    "workspacemanagednetworknotready": (CandidateFailure.PARK, _NETWORK),
+    "secretsinjectionerror": (CandidateFailure.PARK, _SECRETS),
 }
 _UNKNOWN: Final = "see the message and the endpoint in Studio"
 
@@ -60,7 +64,7 @@ class FailedOperation:
 
     code: str
     words: str  #: what the service says, without secrets
-    failure: Failure
+    failure: CandidateFailure
     advice: str
     age: timedelta | None = None  #: how long ago it ended, by the service's clock
 
@@ -70,7 +74,7 @@ class FailedOperation:
     @property
     def may_be_repeated(self) -> bool:
         """Whether the same request makes sense now: not while an operator has to do something."""
-        hopeless = self.failure is not Failure.AGAIN
+        hopeless = self.failure is not CandidateFailure.AGAIN
         return not hopeless or self.age is None or self.age >= _NOT_BEFORE
 
 
@@ -136,9 +140,13 @@ def _silent(resource: OnlineResource) -> FailedOperation:
     return FailedOperation("", words, _usual(resource), _UNKNOWN)
 
 
-def _usual(resource: OnlineResource) -> Failure:
+def _usual(resource: OnlineResource) -> CandidateFailure:
     """Return what follows without a code that is known: what was cancelled is asked for again."""
-    return Failure.AGAIN if resource.state.lower().startswith("cancel") else Failure.PARK
+    return (
+        CandidateFailure.AGAIN
+        if resource.state.lower().startswith("cancel")
+        else CandidateFailure.PARK
+    )
 
 
 def _age(answer: Answer, operation: Mapping[str, Any]) -> timedelta | None:

@@ -13,7 +13,7 @@ from shared.core.config.gate import MLFLOW
 from shared.core.decisions.predictions import MOST_BYTES
 from shared.core.service import service
 from shared.errors import PermanentError
-from shared.ports.training import Evaluation, Job
+from shared.ports.training import Evaluation, FinishedJob
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.outputs import FoundOutput, JobOutputs
 
@@ -34,7 +34,7 @@ class Evaluations:
     outputs: JobOutputs
     history: RunHistory
 
-    def of(self, job: Job, wanted: str | None, models: tuple[str, ...]) -> Evaluation:
+    def of(self, job: FinishedJob, wanted: str | None, models: tuple[str, ...]) -> Evaluation:
         """Return what a finished job says of its model. Raises as the port says.
 
         Args:
@@ -49,7 +49,7 @@ class Evaluations:
             return self._logged(job, wanted.removeprefix(MLFLOW) or None)
         return self._of_output(job, wanted, _METRICS)
 
-    def predictions(self, job: Job, wanted: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, wanted: str) -> Evaluation:
         """Return the rows that a finished job scored. Raises as the port says.
 
         Args:
@@ -58,11 +58,11 @@ class Evaluations:
         """
         return self._of_output(job, wanted, _ROWS)
 
-    def _of_output(self, job: Job, wanted: str, kind: "_Kind") -> Evaluation:
+    def _of_output(self, job: FinishedJob, wanted: str, kind: "_Kind") -> Evaluation:
         output, _, file = wanted.partition("/")
         found = self.outputs.found(job, output)
         if found is None:
-            path = self.outputs.placing.output_place(job.request, output)
+            path = self.outputs.planner.output_place(job.request, output)
             return Evaluation(f"{path}/{file or kind.usual}", None, f"output {output} has no file")
         return self._read(found, file, kind)
 
@@ -76,15 +76,15 @@ class Evaluations:
         suffix = ".json" if bare and content.lstrip()[:1] in _OBJECTS else ""
         return Evaluation(f"{chosen}{suffix}", content)
 
-    def _beside(self, job: Job, models: tuple[str, ...]) -> Evaluation:
+    def _beside(self, job: FinishedJob, models: tuple[str, ...]) -> Evaluation:
         output = models[0] if models else "model"
-        path = f"{self.outputs.placing.output_place(job.request, output)}/{USUAL}"
+        path = f"{self.outputs.planner.output_place(job.request, output)}/{USUAL}"
         if self.outputs.there(job, path) is None:
             why = "name the output that holds it as gate.metrics"
             return Evaluation(path, None, why)
         return Evaluation(path, self.outputs.read(path, _LONGEST))
 
-    def _logged(self, job: Job, step: str | None) -> Evaluation:
+    def _logged(self, job: FinishedJob, step: str | None) -> Evaluation:
         where = f"mlflow/{job.handle}" + (f"/{step}" if step else "")
         metrics = self.history.metrics(job.handle, step)
         if metrics is None:

@@ -45,7 +45,7 @@ _ADVICE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class JobFailure:
     """Why a job failed, in the service's own words."""
 
     words: str
@@ -95,7 +95,7 @@ class RunHistory:
                 break
         return found
 
-    def failure(self, job: str) -> Failure:
+    def failure(self, job: str) -> JobFailure:
         """Return why a job failed: of a pipeline, the errors of its failed steps.
 
         Raises:
@@ -108,7 +108,7 @@ class RunHistory:
             steps = "; ".join(self._of_steps(job, _DEEPEST))
             words = steps or words
         clean = " ".join(self.call.clean(words).split())
-        return Failure(clean[:_LONGEST], _advice(clean))
+        return JobFailure(clean[:_LONGEST], _advice(clean))
 
     def reused(self, job: str) -> tuple[str, ...]:
         """Return a note for each step of a job that took the result of an older run."""
@@ -239,7 +239,7 @@ class RunHistory:
         return f"{following}{_part(str(token))}" if token else None
 
 
-def failure_or_silence(history: RunHistory, job: str) -> Failure:
+def failure_or_silence(history: RunHistory, job: str) -> JobFailure:
     """Return why a job failed; where the history does not answer twice, that it does not.
 
     The job has failed all the same: a run must not wait for a reason.
@@ -253,8 +253,8 @@ def failure_or_silence(history: RunHistory, job: str) -> Failure:
             return history.failure(job)
         except RelearnError as exc:
             if last:
-                return Failure(f"its reason could not be read ({exc})")
-    return Failure("")
+                return JobFailure(f"its reason could not be read ({exc})")
+    return JobFailure("")
 
 
 def _advice(words: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 
 from shared.core.config.azureml_names import Asset, asset_of
 from shared.core.service import service
-from shared.ports.training import Job, JobRequest
+from shared.ports.training import FinishedJob, JobRequest
 from shared.providers.azureml.bodies import ComponentSpec, JobPlan, of_component
 from shared.providers.azureml.call import Body, mapping_of
 from shared.providers.azureml.copies import of_copy
 from shared.providers.azureml.job_bodies import of_file
-from shared.providers.azureml.placing import Placing
+from shared.providers.azureml.job_planner import JobPlanner
 
 
 @service
@@ -22,10 +22,10 @@ class JobRequests:
     """Makes the bodies of the jobs of one configuration.
 
     Args:
-        placing: says where inputs and outputs are.
+        planner: says where inputs and outputs are.
     """
 
-    placing: Placing
+    planner: JobPlanner
 
     def body(self, request: JobRequest, *, shown: bool = False) -> tuple[Body, str | None]:
         """Return the body of a request's job, and which version `@latest` stands for.
@@ -36,9 +36,9 @@ class JobRequests:
 
         Raises TransientError, PermanentError, ConfigError.
         """
-        training, assets = self.placing.training, self.placing.assets
+        training, assets = self.planner.training, self.planner.assets
         assets.require_compute(training.compute)
-        plan = self.placing.plan(request, shown=shown)
+        plan = self.planner.plan(request, shown=shown)
         if training.component is not None:
             return self._of_component(plan, asset_of(training.component))
         if training.job is not None:
@@ -46,24 +46,24 @@ class JobRequests:
         return of_copy(plan, training, assets.job(str(training.like))), None
 
     def _of_component(self, plan: JobPlan, asset: Asset) -> tuple[Body, str | None]:
-        fixed = self.placing.assets.fixed(asset)
-        spec = self.placing.assets.component(fixed)
-        body = of_component(plan, self.placing.training, fixed, spec)
+        fixed = self.planner.assets.fixed(asset)
+        spec = self.planner.assets.component(fixed)
+        body = of_component(plan, self.planner.training, fixed, spec)
         return body, f"component {fixed} ({asset} then)" if asset.newest else None
 
-    def spec_of(self, job: Job) -> ComponentSpec | None:
+    def spec_of(self, job: FinishedJob) -> ComponentSpec | None:
         """Return what the component of a job says, in the version that the job ran."""
-        if self.placing.training.component is None:
+        if self.planner.training.component is None:
             return None
-        asset = asset_of(self.placing.training.component)
+        asset = asset_of(self.planner.training.component)
         if asset.newest:
-            ran = _component_in(self.placing.assets.known_job(job.handle) or {})
-            asset = ran or self.placing.assets.fixed(asset)
-        return self.placing.assets.component(asset)
+            ran = _component_in(self.planner.assets.known_job(job.handle) or {})
+            asset = ran or self.planner.assets.fixed(asset)
+        return self.planner.assets.component(asset)
 
     def note_of(self, known: Mapping[str, Any]) -> str:
         """Return which version `@latest` stood for, as the job itself says."""
-        configured = self.placing.training.component
+        configured = self.planner.training.component
         if configured is None or not asset_of(configured).newest:
             return ""
         fixed = _component_in(known)

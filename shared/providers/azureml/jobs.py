@@ -24,7 +24,7 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, JobStatus
 from shared.providers.azureml.bodies import (
     needs_second_token,
 )
@@ -46,10 +46,10 @@ from shared.providers.azureml.errors import (
 )
 from shared.providers.azureml.evaluations import Evaluations
 from shared.providers.azureml.history import RunHistory, failure_or_silence
+from shared.providers.azureml.job_planner import JobPlanner, Secrets, Storage
 from shared.providers.azureml.job_requests import JobRequests
 from shared.providers.azureml.models import ModelRegistry
 from shared.providers.azureml.outputs import JobOutputs, reuse_note
-from shared.providers.azureml.placing import Placing, Secrets, Storage
 from shared.providers.azureml.registered import RegisteredAssets
 from shared.telemetry import log
 
@@ -104,7 +104,7 @@ class AzureMlJobs:
             text = f"{never} of attempt {request.attempt} never began"
             raise PermanentError(f"{text}: {advice}", advice=advice)
         self._requests.body(request)
-        self._placing.put_inputs(request)
+        self._planner.put_inputs(request)
         return self._name(request)
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
@@ -183,7 +183,7 @@ class AzureMlJobs:
             elif not names(exc.refusal, TERMINAL):
                 raise
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the registered model for each endpoint. Raises as the port says.
 
         Args:
@@ -193,7 +193,7 @@ class AzureMlJobs:
         unknown = any(output is None for output in wanted.values()) and not self.training.models
         return self._registry.of(job, wanted, self._requests.spec_of(job) if unknown else None)
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         """Register a model under a version of run and attempt; return it. Raises as the port says.
 
         Args:
@@ -216,7 +216,7 @@ class AzureMlJobs:
         """Return a registered model as it is now. Raises as the port says."""
         return self._registry.again(model)
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         """Return what a finished job says of its model. Raises as the port says.
 
         Args:
@@ -225,7 +225,7 @@ class AzureMlJobs:
         """
         return Evaluations(self._outputs, self._history).of(job, output, self.training.models)
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         """Return the rows that a finished job scored. Raises as the port says.
 
         Args:
@@ -321,14 +321,14 @@ class AzureMlJobs:
         return (self.call.workspace.identity, handle)
 
     @property
-    def _placing(self) -> Placing:
+    def _planner(self) -> JobPlanner:
         stores = Datastores(self.call, self.memory)
         assets = RegisteredAssets(self.call, self.memory)
-        return Placing(self.training, self.storage, stores, assets, self.secrets)
+        return JobPlanner(self.training, self.storage, stores, assets, self.secrets)
 
     @property
     def _requests(self) -> JobRequests:
-        return JobRequests(self._placing)
+        return JobRequests(self._planner)
 
     @property
     def _history(self) -> RunHistory:
@@ -336,7 +336,7 @@ class AzureMlJobs:
 
     @property
     def _outputs(self) -> JobOutputs:
-        return JobOutputs(self._placing, self._history)
+        return JobOutputs(self._planner, self._history)
 
     @property
     def _registry(self) -> ModelRegistry:

@@ -22,7 +22,7 @@ from shared.core.names import pipeline_of
 from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.ports.training import Job
+from shared.ports.training import FinishedJob
 from shared.providers.azureml.bodies import ComponentSpec
 from shared.providers.azureml.call import AzureMlCall, Body, properties_of
 from shared.providers.azureml.outputs import FoundOutput, JobOutputs
@@ -49,7 +49,7 @@ class ModelRegistry:
     outputs: JobOutputs
 
     def of(
-        self, job: Job, wanted: Mapping[str, str | None], spec: ComponentSpec | None
+        self, job: FinishedJob, wanted: Mapping[str, str | None], spec: ComponentSpec | None
     ) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint, as it is registered later. Raises as the port says.
 
@@ -77,7 +77,7 @@ class ModelRegistry:
             raise PermanentError(f"the workspace has no model {asset}: {advice}", advice=advice)
         return self._reference(asset, properties_of(found))
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         """Register a model that `of` returned; the same version each time.
 
         Args:
@@ -106,7 +106,7 @@ class ModelRegistry:
             return registered_model(asset, self.training.workspace_parts, **kept)
         raise PermanentError(f"the versions of {own.name} for this attempt hold other models")
 
-    def _unregistered(self, job: Job, found: FoundOutput) -> ModelRef:
+    def _unregistered(self, job: FinishedJob, found: FoundOutput) -> ModelRef:
         """Return the reference that an output gets; nothing is sent."""
         wanted, request = self.training.register_as.get(found.name), job.request
         name = (wanted.name if wanted else None) or pipeline_of(request.run_id)
@@ -123,7 +123,7 @@ class ModelRegistry:
         except OutcomeUnknownError as exc:
             raise TransientError(str(exc)) from exc
 
-    def _properties(self, job: Job, model: ModelRef) -> Body:
+    def _properties(self, job: FinishedJob, model: ModelRef) -> Body:
         request, reference = job.request, model.reference
         wanted = self.training.register_as.get(str(reference.get("output"))) or Registration()
         ours = {
@@ -142,7 +142,7 @@ class ModelRegistry:
         return {**known, "description": wanted.description} if wanted.description else known
 
     def _uri(self, found: FoundOutput) -> str:
-        store = self.outputs.placing.models_store()
+        store = self.outputs.planner.models_store()
         return self.training.workspace_parts.datastore_uri(store.name, found.path)
 
     def _url(self, asset: Asset) -> str:

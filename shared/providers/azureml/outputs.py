@@ -15,10 +15,10 @@ from shared.core.config.azureml_names import same_uri
 from shared.core.service import service
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
-from shared.ports.training import Job
+from shared.ports.training import FinishedJob
 from shared.providers.azureml.call import host_of, mapping_of, properties_of
 from shared.providers.azureml.history import RunHistory
-from shared.providers.azureml.placing import Placing
+from shared.providers.azureml.job_planner import JobPlanner
 from shared.telemetry import log
 
 #: What a service says it wrote may become visible later.
@@ -71,14 +71,14 @@ class JobOutputs:
     """The outputs of the jobs of one configuration.
 
     Args:
-        placing: says where outputs were to be written.
+        planner: says where outputs were to be written.
         history: knows where they are if they are elsewhere.
     """
 
-    placing: Placing
+    planner: JobPlanner
     history: RunHistory
 
-    def of(self, job: Job, output: str) -> FoundOutput:
+    def of(self, job: FinishedJob, output: str) -> FoundOutput:
         """Return the files of an output, copied to their place if they were elsewhere.
 
         Args:
@@ -91,21 +91,21 @@ class JobOutputs:
         """
         found = self.found(job, output)
         if found is None:
-            path = self.placing.output_place(job.request, output)
-            where = f"{self.placing.storage.container}/{path}"
+            path = self.planner.output_place(job.request, output)
+            where = f"{self.planner.storage.container}/{path}"
             advice = "see where the job writes it, and correct training.outputs"
             text = f"output {output} of job {job.handle} has no file at {where} yet"
             raise TransientError(f"{text}: {advice}", patience=LATE, advice=advice)
         return found
 
-    def found(self, job: Job, output: str) -> FoundOutput | None:
+    def found(self, job: FinishedJob, output: str) -> FoundOutput | None:
         """Return the files of an output; None where there are none. Raises as `of`.
 
         Args:
             job: a finished job.
             output: the name of the output.
         """
-        path = self.placing.output_place(job.request, output)
+        path = self.planner.output_place(job.request, output)
         files = tuple(self._at(job, path))
         if not files or self.read(_mark(path), _LONGEST_MARK) == _BEGUN:
             self._fetch(job, output, path)
@@ -114,14 +114,14 @@ class JobOutputs:
                 raise TransientError(f"the copy of output {output} to {path} is not complete yet")
         return FoundOutput(output, path, files) if files else None
 
-    def there(self, job: Job, path: str) -> BlobVersion | None:
+    def there(self, job: FinishedJob, path: str) -> BlobVersion | None:
         """Return a file that the job wrote at a path of the models container, or None.
 
         Args:
             job: a finished job.
             path: the path.
         """
-        storage = self.placing.storage
+        storage = self.planner.storage
         blob = storage.models.head(storage.container, path)
         return blob if blob is not None and _is_new(blob, job) else None
 
@@ -132,12 +132,12 @@ class JobOutputs:
             path: its path.
             limit: the most bytes to read.
         """
-        storage = self.placing.storage
+        storage = self.planner.storage
         return storage.models.read(storage.container, path, limit)
 
-    def _at(self, job: Job, path: str) -> Iterator[BlobVersion]:
+    def _at(self, job: FinishedJob, path: str) -> Iterator[BlobVersion]:
         """Yield the files at a place that the job wrote, without those of an earlier job."""
-        storage = self.placing.storage
+        storage = self.planner.storage
         for number, blob in enumerate(storage.models.listing(storage.container, path)):
             if number >= _MOST_SEEN:
                 raise PermanentError(f"{path} holds more than {_MOST_SEEN} files")
@@ -145,10 +145,10 @@ class JobOutputs:
             if inside and blob.size and _is_new(blob, job):
                 yield blob
 
-    def _fetch(self, job: Job, output: str, path: str) -> None:
+    def _fetch(self, job: FinishedJob, output: str, path: str) -> None:
         """Copy an output that was written elsewhere; nothing happens where it is not found."""
         uri = self._elsewhere(job, output)
-        place = self.placing.stores.located(uri) if uri else None
+        place = self.planner.stores.located(uri) if uri else None
         if place is not None:
             self._copied(job, place, path)
             return
@@ -157,10 +157,10 @@ class JobOutputs:
             if default is not None and self._copied(job, default, path):
                 return
 
-    def _elsewhere(self, job: Job, output: str) -> str | None:
+    def _elsewhere(self, job: FinishedJob, output: str) -> str | None:
         """Return the URI of an output by the job itself, otherwise by the run history."""
         said = self._said(job, output)
-        ours = self.placing.models_store().uri(self.placing.output_place(job.request, output))
+        ours = self.planner.models_store().uri(self.planner.output_place(job.request, output))
         if said and not same_uri(said, ours):
             return said
         try:
@@ -169,9 +169,9 @@ class JobOutputs:
             log.warning("job %s: the run history does not say its outputs: %s", job.handle, exc)
             return None
 
-    def _said(self, job: Job, output: str) -> str | None:
+    def _said(self, job: FinishedJob, output: str) -> str | None:
         """Return what the job says of an output: a command job does, a pipeline job does not."""
-        there = self.placing.assets.known_job(job.handle) or {}
+        there = self.planner.assets.known_job(job.handle) or {}
         uri = mapping_of(mapping_of(there.get("outputs")).get(output)).get("uri")
         return uri if isinstance(uri, str) else None
 
@@ -181,9 +181,9 @@ class JobOutputs:
         first = next(iter(call.pages(url, "find the default datastore")), None)
         if first is None or properties_of(first).get("isDefault") is False:
             return None
-        return self.placing.stores.located(f"azureml://datastores/{first.get('name')}/paths/{path}")
+        return self.planner.stores.located(f"azureml://datastores/{first.get('name')}/paths/{path}")
 
-    def _copied(self, job: Job, place: tuple[str, str, str], path: str) -> int:
+    def _copied(self, job: FinishedJob, place: tuple[str, str, str], path: str) -> int:
         """Copy what lies at a place of some account to the output's path; return how many."""
         base, container, prefix = place
         source = self._account(base)
@@ -205,11 +205,11 @@ class JobOutputs:
 
     def _write_mark(self, path: str, content: bytes) -> None:
         """Note how far a copy is: a part of a model must never count as the whole."""
-        storage = self.placing.storage
+        storage = self.planner.storage
         storage.models.write(storage.container, _mark(path), content)
 
-    def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
-        storage = self.placing.storage
+    def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: FinishedJob) -> None:
+        storage = self.planner.storage
         signed = source.sign(blob.container, blob.name, Access.READ, _SIGNED_FOR)
         at = f"{signed.account_url.rstrip('/')}/{quote(signed.path)}"
         url = f"{at}{signed.signature}"
@@ -221,11 +221,11 @@ class JobOutputs:
     @property
     def _storage_hosts(self) -> frozenset[str]:
         """What the host of an account ends with; a token of the app must travel nowhere else."""
-        own = (self.placing.storage.models, self.placing.storage.data)
+        own = (self.planner.storage.models, self.planner.storage.data)
         return _CLOUDS | {_end_of(known.account_url) for known in own}
 
     def _account(self, base: str) -> Blobs:
-        storage = self.placing.storage
+        storage = self.planner.storage
         name = (urlsplit(base).hostname or "").partition(".")[0]
         for known in (storage.models, storage.data):
             if name == known.account.lower():  # names of accounts are unique within a cloud
@@ -239,7 +239,7 @@ def _end_of(url: str) -> str:
     return host_of(url).partition(".blob.")[2]
 
 
-def _is_new(blob: BlobVersion, job: Job) -> bool:
+def _is_new(blob: BlobVersion, job: FinishedJob) -> bool:
     return job.made_at is None or not blob.is_older_than(job.made_at)
 
 

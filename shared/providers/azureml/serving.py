@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.core.config.azureml_endpoint_parts import CreateEndpoint
 from shared.core.config.azureml_models import model_asset
 from shared.core.service import service
-from shared.core.serving.probes import EndpointCheck, Failure, ProbeAnswers, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.core.serving.traffic import ALL, TrafficMap
 from shared.core.serving.traffic_rules import TrafficPoint, TrafficQuery
@@ -186,7 +186,7 @@ class AzureMlServing:
                 UpdateProgress.FAILED,
                 None,
                 detail=f"deployment {candidate.name} is being deleted",
-                failure=Failure.PARK,
+                failure=CandidateFailure.PARK,
                 advice="see who deletes it",
             )
         progress = UpdateProgress.DONE if there.is_ready else UpdateProgress.PENDING

@@ -25,7 +25,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.ports.storage import Access, Blobs, SignedBlob
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
 from shared.providers.studio.blob_references import (
     keyed_reference,
@@ -148,7 +148,7 @@ class StudioBatch:
         """Return the state of the job."""
         return self._state(handle)[0]
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint. Raises as the port says.
 
         Args:
@@ -157,7 +157,7 @@ class StudioBatch:
         """
         return self._left.of(job, wanted)
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         """Return the model as it is: Studio has no register.
 
         Args:
@@ -179,7 +179,7 @@ class StudioBatch:
         """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         return self._left.again(model)
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         """Return what a finished job says of its model. Raises as the port says.
 
         Args:
@@ -188,7 +188,7 @@ class StudioBatch:
         """
         return self._left.evaluation(job, output)
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         """Return the rows that a finished job scored. Raises as the port says.
 
         Args:

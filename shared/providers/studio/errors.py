@@ -52,7 +52,7 @@ _MOST_ERRORS: Final = 20
 _BRIEFLY: Final = timedelta(minutes=10)
 
 
-class Meaning(StrEnum):
+class ErrorMeaning(StrEnum):
     """What the caller may conclude from an error."""
 
     REPEAT = "repeat"  #: it did not happen, and the same call may work later
@@ -68,49 +68,51 @@ class ErrorCode:
 
     http: int
     code: str
-    means: Meaning
+    means: ErrorMeaning
     advice: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
 
 
 TABLE: Final = (
-    ErrorCode(400, "BadArgument", Meaning.PARK, "", hints.BAD_ARGUMENT),
-    ErrorCode(400, "BadUserArgument", Meaning.PARK, "", hints.BAD_USER_ARGUMENT),
-    ErrorCode(400, "InvalidOperation", Meaning.PARK, "", hints.INVALID_OPERATION),
-    ErrorCode(400, "LibraryExecutionError", Meaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
-    ErrorCode(400, "ModuleExecutionError", Meaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
-    ErrorCode(400, "WebServicePackageError", Meaning.PARK, hints.PACKAGE, hints.PACKAGE_FAULTS),
-    ErrorCode(400, "BadRequest", Meaning.PARK, "", hints.NEW_SERVICE),
-    ErrorCode(401, "Unauthorized", Meaning.REPEAT_BRIEFLY, hints.KEY, hints.UNAUTHORIZED),
-    ErrorCode(403, "AuthorizationFailed", Meaning.PARK, hints.RIGHTS),
-    ErrorCode(404, "NotFound", Meaning.PARK, "", hints.NOT_FOUND),
-    ErrorCode(408, "RequestTimeout", Meaning.CHECK, "", hints.TIMED_OUT),
-    ErrorCode(409, "Conflict", Meaning.PARK, "", hints.CONFLICT),
-    ErrorCode(413, "MemoryQuotaViolation", Meaning.PARK, hints.MEMORY, hints.OUT_OF_MEMORY),
-    ErrorCode(500, "InternalError", Meaning.CHECK, "", hints.INTERNAL),
-    ErrorCode(500, "InternalErrorSystemLowOnMemory", Meaning.CHECK),
-    ErrorCode(500, "ModelPackageFormatError", Meaning.CHECK_BRIEFLY, hints.MODEL),
+    ErrorCode(400, "BadArgument", ErrorMeaning.PARK, "", hints.BAD_ARGUMENT),
+    ErrorCode(400, "BadUserArgument", ErrorMeaning.PARK, "", hints.BAD_USER_ARGUMENT),
+    ErrorCode(400, "InvalidOperation", ErrorMeaning.PARK, "", hints.INVALID_OPERATION),
+    ErrorCode(400, "LibraryExecutionError", ErrorMeaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
+    ErrorCode(400, "ModuleExecutionError", ErrorMeaning.PARK, hints.MODULE, hints.MODULE_FAULTS),
+    ErrorCode(
+        400, "WebServicePackageError", ErrorMeaning.PARK, hints.PACKAGE, hints.PACKAGE_FAULTS
+    ),
+    ErrorCode(400, "BadRequest", ErrorMeaning.PARK, "", hints.NEW_SERVICE),
+    ErrorCode(401, "Unauthorized", ErrorMeaning.REPEAT_BRIEFLY, hints.KEY, hints.UNAUTHORIZED),
+    ErrorCode(403, "AuthorizationFailed", ErrorMeaning.PARK, hints.RIGHTS),
+    ErrorCode(404, "NotFound", ErrorMeaning.PARK, "", hints.NOT_FOUND),
+    ErrorCode(408, "RequestTimeout", ErrorMeaning.CHECK, "", hints.TIMED_OUT),
+    ErrorCode(409, "Conflict", ErrorMeaning.PARK, "", hints.CONFLICT),
+    ErrorCode(413, "MemoryQuotaViolation", ErrorMeaning.PARK, hints.MEMORY, hints.OUT_OF_MEMORY),
+    ErrorCode(500, "InternalError", ErrorMeaning.CHECK, "", hints.INTERNAL),
+    ErrorCode(500, "InternalErrorSystemLowOnMemory", ErrorMeaning.CHECK),
+    ErrorCode(500, "ModelPackageFormatError", ErrorMeaning.CHECK_BRIEFLY, hints.MODEL),
     ErrorCode(
         500,
         "WebServicePackageInternalError",
-        Meaning.CHECK_BRIEFLY,
+        ErrorMeaning.CHECK_BRIEFLY,
         hints.PACKAGE,
         hints.INTERNAL_PACKAGE,
     ),
-    ErrorCode(500, "GetWorkspaceFailed", Meaning.PARK, hints.REGION),
-    ErrorCode(503, "InitializingContainers", Meaning.REPEAT, hints.WAKING),
-    ErrorCode(503, "ServiceUnavailable", Meaning.REPEAT, "", hints.UNAVAILABLE),
-    ErrorCode(504, "GatewayTimeout", Meaning.CHECK, "", hints.GATEWAY),
+    ErrorCode(500, "GetWorkspaceFailed", ErrorMeaning.PARK, hints.REGION),
+    ErrorCode(503, "InitializingContainers", ErrorMeaning.REPEAT, hints.WAKING),
+    ErrorCode(503, "ServiceUnavailable", ErrorMeaning.REPEAT, "", hints.UNAVAILABLE),
+    ErrorCode(504, "GatewayTimeout", ErrorMeaning.CHECK, "", hints.GATEWAY),
 )
 #: For answers without a code that is known. Other 5xx are like 500, all the rest like 400.
 STATUSES: Final = {
-    400: Meaning.PARK,
-    401: Meaning.REPEAT_BRIEFLY,
-    408: Meaning.CHECK,
-    429: Meaning.REPEAT,
-    440: Meaning.CHECK,
-    500: Meaning.CHECK,
-    503: Meaning.REPEAT,
+    400: ErrorMeaning.PARK,
+    401: ErrorMeaning.REPEAT_BRIEFLY,
+    408: ErrorMeaning.CHECK,
+    429: ErrorMeaning.REPEAT,
+    440: ErrorMeaning.CHECK,
+    500: ErrorMeaning.CHECK,
+    503: ErrorMeaning.REPEAT,
 }
 
 _MEANINGS: Final = {
@@ -123,7 +125,7 @@ _OF_DETAILS: Final = {
 _ANYWHERE: Final = {code: advice for (_, code), advice in _OF_DETAILS.items() if advice}
 
 
-def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
+def meaning(status: int, codes: Iterable[str], words: str) -> ErrorMeaning:
     """Return what an error means for the caller.
 
     Args:
@@ -134,8 +136,8 @@ def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
     usual = STATUSES[500 if status >= _SERVER_ERROR else 400]
     by_status = STATUSES.get(status, usual)
     means = next((_MEANINGS[status, c] for c in codes if (status, c) in _MEANINGS), by_status)
-    if means is Meaning.PARK and any(text.lower() in words.lower() for text in PASSING):
-        return Meaning.REPEAT_BRIEFLY
+    if means is ErrorMeaning.PARK and any(text.lower() in words.lower() for text in PASSING):
+        return ErrorMeaning.REPEAT_BRIEFLY
     return means
 
 
@@ -168,8 +170,8 @@ def advice_in(words: str) -> str:
     return likely_advice(0, named, codes, words)
 
 
-_PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.CHECK_BRIEFLY: _BRIEFLY}
-_MAY_HAVE_HAPPENED: Final = frozenset({Meaning.CHECK, Meaning.CHECK_BRIEFLY})
+_PATIENCE: Final = {ErrorMeaning.REPEAT_BRIEFLY: _BRIEFLY, ErrorMeaning.CHECK_BRIEFLY: _BRIEFLY}
+_MAY_HAVE_HAPPENED: Final = frozenset({ErrorMeaning.CHECK, ErrorMeaning.CHECK_BRIEFLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ def sort_refusal(
     message = f"{what}: {explained(refusal)}"
     means = meaning(refusal.status, (*refusal.detail_codes, refusal.code), refusal.text)
     error: RelearnError
-    if means is Meaning.PARK:
+    if means is ErrorMeaning.PARK:
         error = StudioRefusedError(message, refusal)
     elif write and means in _MAY_HAVE_HAPPENED:
         error = OutcomeUnknownError(message)

@@ -17,7 +17,7 @@ from shared.core.service import service
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Access, Blobs, SignedBlob
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, JobStatus
 
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 LATE: Final = timedelta(minutes=10)
@@ -42,7 +42,7 @@ class StudioModels:
     container: str
     state: Callable[[str], tuple[JobState, _Left]]
 
-    def of(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def of(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         """Return the model for each endpoint. Raises as the port says.
 
         Args:
@@ -103,7 +103,7 @@ class StudioModels:
             raise TransientError(text, patience=LATE, advice="restore it, or upload it once more")
         return model_of(_usable(now, was.path))
 
-    def evaluation(self, job: Job, output: str | None, most: int = _LONGEST) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None, most: int = _LONGEST) -> Evaluation:
         """Return what the job says of its model, or the rows that it scored. Raises as the port.
 
         Args:
@@ -122,7 +122,7 @@ class StudioModels:
         path = f"{blob_of(model).name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 
-    def _fetched(self, job: Job, output: str) -> str:
+    def _fetched(self, job: FinishedJob, output: str) -> str:
         """Return where an output is, after a copy from where the service left it. Repeatable."""
         results = self._results(job)
         if output not in results:
@@ -135,14 +135,14 @@ class StudioModels:
             raise TransientError(f"output {output} cannot be copied from {_at_the_service(left)}")
         return name
 
-    def _copied(self, job: Job, left: SignedBlob, name: str) -> BlobVersion | None:
+    def _copied(self, job: FinishedJob, left: SignedBlob, name: str) -> BlobVersion | None:
         """Return the job's own copy of the service's model; an earlier job's does not count."""
         source = f"{left.account_url.rstrip('/')}/{escaped(left.path)}"
         return self.models.adopt(
             f"{source}{left.signature}", self.container, name, since=job.made_at
         )
 
-    def _results(self, job: Job) -> _Left:
+    def _results(self, job: FinishedJob) -> _Left:
         if not job.handle:
             raise PermanentError(f"run {job.request.run_id} is without a job")
         state, results = self.state(job.handle)
@@ -151,7 +151,7 @@ class StudioModels:
             raise TransientError(why, patience=LATE)
         return results
 
-    def _model(self, job: Job, output: str, left: _Left) -> BlobVersion:
+    def _model(self, job: FinishedJob, output: str, left: _Left) -> BlobVersion:
         name = _path(job, job.request.training.outputs.get(output, f"{output}{MODEL_SUFFIX}"))
         if output not in _declared(job):  # else it was written to its path
             model = self._copied(job, left[output], name)
@@ -165,7 +165,7 @@ class StudioModels:
         return _usable(model, where)
 
 
-def left_before(output: BlobVersion | None, job: Job) -> str:
+def left_before(output: BlobVersion | None, job: FinishedJob) -> str:
     """Return why an output is not the job's, where it was written before the job was made.
 
     Args:
@@ -180,7 +180,7 @@ def left_before(output: BlobVersion | None, job: Job) -> str:
     )
 
 
-def _path(job: Job, file: str) -> str:
+def _path(job: FinishedJob, file: str) -> str:
     run_id, attempt = job.request.run_id, job.request.attempt
     return output_path(pipeline_of(run_id), run_id, attempt, file)
 
@@ -199,7 +199,7 @@ def _at_the_service(left: SignedBlob) -> str:
     return f"the service's own storage ({left.path}{signed})"
 
 
-def _declared(job: Job) -> tuple[str, ...]:
+def _declared(job: FinishedJob) -> tuple[str, ...]:
     return job.request.training.models
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config.places import Place
+from shared.config.file_locations import FileLocation
 from shared.config.settings import Problem, connection_name, read_settings
 from shared.core.config.setting_references import resolve
 from shared.errors import ConfigError
@@ -28,7 +28,7 @@ def host(root: Path, content: object) -> None:
 def test_good_settings_have_no_problems_and_the_documented_defaults(tmp_path: Path) -> None:
     settings = read_settings(GOOD, tmp_path)
     assert settings.problems == ()
-    assert settings.pipelines == Place(tmp_path / "pipelines.yaml")
+    assert settings.pipelines == FileLocation(tmp_path / "pipelines.yaml")
     assert settings.lease == timedelta(minutes=6)
     assert (settings.check_interval_min, settings.check_interval_max) == (
         timedelta(seconds=30),

@@ -1,10 +1,10 @@
 """The lines of doctor: one line each, without secrets, and the advice said once."""
 
 from shared.core.findings import (
+    CheckedLine,
     CheckOutcome,
     Finding,
-    Line,
-    Report,
+    Findings,
     not_checked,
     of_error,
     ok,
@@ -40,8 +40,8 @@ def test_a_line_stays_one_line() -> None:
 
 
 def test_a_report_is_well_where_nothing_is_wrong() -> None:
-    def report(*found: Finding) -> Report:
-        return Report(tuple(Line("storage", "x", one) for one in found))
+    def report(*found: Finding) -> Findings:
+        return Findings(tuple(CheckedLine("storage", "x", one) for one in found))
 
     assert report(ok(""), not_checked("no time")).is_well
     assert not report(ok(""), wrong("no")).is_well

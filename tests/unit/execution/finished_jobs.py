@@ -18,7 +18,7 @@ from shared.ledger.ledger import Ledger
 from shared.ports.serving import Plan
 from shared.ports.storage import SignedBlob
 from shared.ports.training import Evaluation, JobRequest, JobState, JobStatus
-from shared.ports.training import Job as Finished
+from shared.ports.training import FinishedJob as Finished
 from shared.providers.studio.models import StudioModels
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -56,7 +56,7 @@ class AskedBlobs(FakeBlobs):
 
 
 @dataclass
-class Job:
+class FinishedJob:
     """A training service whose job has the state that the test says."""
 
     state_: JobState
@@ -111,8 +111,8 @@ def left(relative: str, base: str = OWN, sas: str = SAS) -> SignedBlob:
     return SignedBlob(base, relative, sas)
 
 
-def finished(**results: SignedBlob) -> Job:
-    return Job(JobState(JobStatus.FINISHED), results)
+def finished(**results: SignedBlob) -> FinishedJob:
+    return FinishedJob(JobState(JobStatus.FINISHED), results)
 
 
 def wanting(*models: str | None, outputs: Mapping[str, str] | None = None) -> Run:
@@ -142,7 +142,7 @@ class Steps:
 
     blobs: AskedBlobs = field(default_factory=lambda: AskedBlobs(FakeClock()))
 
-    def collect(self, one: Run, job: Job) -> Event:
+    def collect(self, one: Run, job: FinishedJob) -> Event:
         ids = count(1)
         clock = self.blobs.clock
         context = Context(

@@ -8,7 +8,7 @@ from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.execution.driver import Advanced
-from shared.execution.queues import EVERY, CheckResult, Queue, Queues
+from shared.execution.queues import EVERY, CheckResult, PolledQueues, Queue
 from shared.ledger.open_markers import Marker, hints_of
 from tests.unit.samples import NOW
 from tests.unit.samples import run as sample
@@ -25,7 +25,7 @@ class WaitingRuns:
         self.world = Observed(config={"pipeline": {"when_busy": "queue", **pipeline}})
         self.context = self.world.context
         self.ledger = self.context.ledger
-        self.queues = Queues(self.context)
+        self.queues = PolledQueues(self.context)
         self.name = name
         self.checked: list[str] = []
         self.begin: set[str] = set()  #: runs that take their slot when they are checked

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.azureml_endpoint import AzureMlEndpoint
-from shared.core.decisions.sequential import Counts
+from shared.core.decisions.sequential import RequestCounts
 from shared.core.run.promotion_events import FoundBroken, ShareReached, StepMeasured
 from shared.core.run.record import Phase, Run
 from shared.core.serving.error_comparison import ErrorComparison
@@ -88,7 +88,7 @@ def test_without_requests_a_step_is_neither_passed_nor_rolled_back() -> None:
     one = ruled(give_up_after=timedelta(days=30))
     for _ in range(48):
         assert isinstance(one.check(HOUR), StepMeasured)
-    assert comparison_of(one).total == Counts()
+    assert comparison_of(one).total == RequestCounts()
 
 
 def test_own_probes_are_not_compared_however_many_there_are() -> None:
@@ -98,7 +98,7 @@ def test_own_probes_are_not_compared_however_many_there_are() -> None:
         sent.append(one.now)
         beside = [TrafficPoint(OLD, at, 90.0, status="200") for at in sent]
         one.mapped.points = [*beside, *(TrafficPoint(NEW, at, 1.0, status="200") for at in sent)]
-    assert comparison_of(one).total == Counts()
+    assert comparison_of(one).total == RequestCounts()
     assert len(comparison_of(one).own) <= 1
 
 
@@ -109,7 +109,7 @@ def test_the_next_step_is_compared_again() -> None:
     one.mapped.points = []
     one.begin(50)
     one.check(10 * MINUTE)
-    assert comparison_of(one).total == Counts()
+    assert comparison_of(one).total == RequestCounts()
 
 
 def test_the_last_step_has_no_comparison_and_needs_only_its_requests() -> None:

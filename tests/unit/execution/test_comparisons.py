@@ -13,7 +13,7 @@ from shared.core.serving.references import EndpointAddress
 from shared.errors import TransientError
 from shared.execution.gate import GateSteps
 from shared.execution.run_writer import RunWriter
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from tests.unit.execution.compared_worlds import (
     NO_DROP,
     ONE_FILE,

@@ -11,7 +11,7 @@ from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.gate import GateSteps
 from shared.execution.run_writer import RunWriter
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample

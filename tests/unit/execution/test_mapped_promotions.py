@@ -16,7 +16,7 @@ from shared.core.run.promotion_events import (
     VerifiedLive,
 )
 from shared.core.run.retry import RetryRequested
-from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, UpdateProgress
 from shared.core.serving.references import ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import ChangedByOthersError, OutcomeUnknownError
@@ -166,7 +166,11 @@ def test_an_update_that_the_service_cancelled_is_sent_again(
     one.lease()
     one.update()
     cancelled = EndpointCheck(
-        UpdateProgress.FAILED, None, traffic=BLUE, failure=Failure.AGAIN, detail="cancelled"
+        UpdateProgress.FAILED,
+        None,
+        traffic=BLUE,
+        failure=CandidateFailure.AGAIN,
+        detail="cancelled",
     )
     monkeypatch.setattr(one.mapped, "update_state", lambda *_: cancelled)
     assert isinstance(one.check(), UpdateLost)

@@ -16,7 +16,7 @@ from tests.unit.execution.finished_jobs import (
     MODELS,
     OWN,
     AskedBlobs,
-    Job,
+    FinishedJob,
     Steps,
     finished,
     left,
@@ -31,7 +31,7 @@ def test_a_job_that_is_not_shown_as_finished_any_more_is_waited_for_only_briefly
     status: JobStatus,
 ) -> None:
     with pytest.raises(TransientError, match="job j1 was finished and is now") as caught:
-        Steps().collect(wanting(None), Job(JobState(status, "no such job")))
+        Steps().collect(wanting(None), FinishedJob(JobState(status, "no such job")))
     assert caught.value.patience == LATE <= timedelta(minutes=10)
 
 

@@ -18,12 +18,12 @@ from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
 from shared.core.run.waiting import waits_of
-from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, UpdateProgress
 from shared.errors import PermanentError, TransientError
 from shared.execution.gate import GateSteps
 from shared.execution.models import READY_WITHIN, StagingSteps
 from shared.execution.run_writer import RunWriter
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from tests.unit.execution.mapped_worlds import HOUR, MINUTE, Mapped
 from tests.unit.samples import BROKEN, MODEL
 
@@ -49,7 +49,7 @@ def checked(one: Mapped) -> Event | None:
     return event
 
 
-def failed(failure: Failure, advice: str = "") -> EndpointCheck:
+def failed(failure: CandidateFailure, advice: str = "") -> EndpointCheck:
     return EndpointCheck(
         UpdateProgress.FAILED, None, detail="OutOfQuota: no cores", failure=failure, advice=advice
     )
@@ -87,7 +87,7 @@ def test_a_candidate_that_does_not_get_ready_is_for_an_operator() -> None:
 
 def test_a_failure_of_the_service_costs_another_candidate_twice_and_then_an_operator() -> None:
     one = staging()
-    one.mapped.state = failed(Failure.AGAIN)
+    one.mapped.state = failed(CandidateFailure.AGAIN)
     for _ in range(2):
         stage(one)
         assert isinstance(checked(one), CandidateLost)
@@ -101,7 +101,7 @@ def test_a_failure_of_the_service_costs_another_candidate_twice_and_then_an_oper
 def test_what_an_operator_has_to_do_first_is_said_and_a_retry_makes_another_candidate() -> None:
     one = staging()
     stage(one)
-    one.mapped.state = failed(Failure.PARK, "raise the quota")
+    one.mapped.state = failed(CandidateFailure.PARK, "raise the quota")
     blocked = checked(one)
     assert isinstance(blocked, StepBlocked)
     assert blocked.reason == "candidate m-0 cannot be made ready: OutOfQuota: no cores"
@@ -116,7 +116,10 @@ def test_what_an_operator_has_to_do_first_is_said_and_a_retry_makes_another_cand
 def test_a_model_at_fault_is_rejected_with_the_last_lines_of_its_log() -> None:
     one = staging()
     stage(one)
-    one.mapped.state, one.mapped.log = failed(Failure.REJECT), "ImportError: no module pandas"
+    one.mapped.state, one.mapped.log = (
+        failed(CandidateFailure.REJECT),
+        "ImportError: no module pandas",
+    )
     event = checked(one)
     assert isinstance(event, CandidateFailed)
     assert one.run.phase is Phase.REJECTED
@@ -126,7 +129,7 @@ def test_a_model_at_fault_is_rejected_with_the_last_lines_of_its_log() -> None:
 def test_a_log_that_cannot_be_read_keeps_no_model_from_being_rejected() -> None:
     one = staging()
     stage(one)
-    one.mapped.state, one.mapped.log = failed(Failure.REJECT), TransientError("busy")
+    one.mapped.state, one.mapped.log = failed(CandidateFailure.REJECT), TransientError("busy")
     assert isinstance(checked(one), CandidateFailed)
     assert (one.run.reason or "").endswith("its log ends: not readable: busy")
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.decisions.comparison import Comparison, SliceComparison
-from shared.core.decisions.sequential import Counts, ErrorTest
+from shared.core.decisions.sequential import ErrorTest, RequestCounts
 from shared.core.evaluation.gate import Result, Verdict
 from shared.core.run import record
 from shared.core.run.promotion import Promotion, Step
@@ -127,8 +127,8 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "steps": 1,
         "until": None,
         "minutes": 0,
-        "total": Counts(),
-        "block": Counts(),
+        "total": RequestCounts(),
+        "block": RequestCounts(),
         "block_minutes": 0,
         "unusual": 0,
         "test": ErrorTest(),
@@ -136,7 +136,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
     },
     OwnRequests: {"sent": 0, "failed": 0},
     ErrorTest: {"products": (0.8 / 3,) * 3, "blocks": 0},
-    Counts: {"requests": 0, "errors": 0, "other_requests": 0, "other_errors": 0},
+    RequestCounts: {"requests": 0, "errors": 0, "other_requests": 0, "other_errors": 0},
     Step: {
         "mirror": 0,
         "before": None,

@@ -18,7 +18,7 @@ from shared.core.run.record import (
     Phase,
 )
 from shared.core.serving.drift import DriftKind
-from shared.core.serving.probes import Evidence, ProbeOutcome, UpdateProgress
+from shared.core.serving.probes import ProbeEvidence, ProbeOutcome, UpdateProgress
 from tests.unit.ledger.stored_forms import LEFT_OUT
 
 
@@ -63,7 +63,7 @@ def test_what_a_record_leaves_out_means_what_it_always_meant(model: type[BaseMod
             ),
         ),
         (Origin, "data schedule manual model roll_out rollback drift"),
-        (Evidence, "for against open bad silent pending"),
+        (ProbeEvidence, "for against open bad silent pending"),
         (ProbeOutcome, "good no_answer broken refused"),
         (UpdateProgress, "not_reported pending done failed"),
         (DriftKind, "named traffic broken answers"),

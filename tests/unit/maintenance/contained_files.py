@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from shared.app import App
+from shared.config.file_locations import ContainerFiles
 from shared.config.loader import Configuration, load_pipelines
-from shared.config.places import ContainerFiles
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Run
 from shared.errors import RelearnError

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.config.file_locations import LocalFiles
 from shared.config.loader import Configuration, load_pipelines
-from shared.config.places import LocalFiles
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Run
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader

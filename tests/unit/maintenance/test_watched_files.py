@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.config.places import LocalFiles
+from shared.config.file_locations import LocalFiles
 from shared.errors import FileRefusedError
 from shared.maintenance.changed_file import WatchedFiles
 from tests.unit.maintenance.live_files import Live, attempts, taken

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.config.settings import Problem
-from shared.core.findings import CheckOutcome, Line, Report, ok, wrong
+from shared.core.findings import CheckedLine, CheckOutcome, Findings, ok, wrong
 from shared.core.run.record import Phase
 from shared.errors import PermanentError
 from shared.ledger.progress import LastEvent
@@ -24,11 +24,11 @@ from tests.unit.worlds import Observed
 QUICK = Bounds(whole=20.0, each=10.0)
 
 
-def report(world: World, **changes: Any) -> Report:
+def report(world: World, **changes: Any) -> Findings:
     return replace(world.app.doctor, bounds=QUICK, **changes).report()
 
 
-def lines(found: Report, part: str) -> dict[str, Line]:
+def lines(found: Findings, part: str) -> dict[str, CheckedLine]:
     return {line.check: line for line in found.lines if line.part == part}
 
 

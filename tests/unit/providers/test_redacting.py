@@ -19,7 +19,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.ports.serving import Keep, ModelAnswer, Plan
-from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.ports.training import Evaluation, FinishedJob, JobRequest, JobState, JobStatus
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
 from tests.unit.batches import request
@@ -27,7 +27,7 @@ from tests.unit.samples import MODEL
 
 SECRET = "s3cr3t+of/the=settings"
 SHIFT = Shift(candidate=Candidate(name="m-1", state=ServingState(model=MODEL)), share=100)
-JOB = Job("j", None, request())
+JOB = FinishedJob("j", None, request())
 
 
 def look_of(detail: str) -> EndpointCheck:
@@ -65,11 +65,11 @@ class Answering:
     def ensure(self) -> None:
         self._answered()
 
-    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+    def models(self, job: FinishedJob, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         reported: Mapping[str, ModelRef] = self._answered(job, wanted)
         return reported
 
-    def register(self, job: Job, model: ModelRef) -> ModelRef:
+    def register(self, job: FinishedJob, model: ModelRef) -> ModelRef:
         return model
 
     def named_model(self, name: str) -> ModelRef:
@@ -79,11 +79,11 @@ class Answering:
         reported: ModelRef = self._answered(model)
         return reported
 
-    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+    def evaluation(self, job: FinishedJob, output: str | None) -> Evaluation:
         reported: Evaluation = self._answered(job, output)
         return reported
 
-    def predictions(self, job: Job, output: str) -> Evaluation:
+    def predictions(self, job: FinishedJob, output: str) -> Evaluation:
         reported: Evaluation = self._answered(job, output)
         return reported
 

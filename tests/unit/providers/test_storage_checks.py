@@ -14,8 +14,8 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NameResolutionError
 
 from local.identity import make_token
+from shared.config.checked_storage import checked_storage
 from shared.config.settings import read_settings
-from shared.config.storage_places import checked_storage
 from shared.core.findings import CheckOutcome, Finding
 from shared.providers.azure_storage import accounts, checks, identities, queues
 from shared.providers.azure_storage.checks import StorageChecks

@@ -9,7 +9,7 @@ import pytest
 from shared.core.redaction import Redactor
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
-from shared.providers.studio.errors import TABLE, Meaning, read_refusal, sort_refusal
+from shared.providers.studio.errors import TABLE, ErrorMeaning, read_refusal, sort_refusal
 from tests.unit.scripted import KEY, SAS, answering
 from tests.unit.vectors import rows
 
@@ -109,7 +109,7 @@ def test_only_503_and_refusals_say_that_a_write_did_not_happen(row: dict[str, An
 
 
 def test_one_5xx_alone_is_final_for_a_write() -> None:
-    final = [row.code for row in TABLE if row.http >= 500 and row.means is Meaning.PARK]
+    final = [row.code for row in TABLE if row.http >= 500 and row.means is ErrorMeaning.PARK]
     assert final == ["GetWorkspaceFailed"]
 
 

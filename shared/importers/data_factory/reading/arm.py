@@ -45,7 +45,7 @@ _MOST_PUT: Final = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ArmResource:
     """A resource of a template, with its values."""
 
     element: Element
@@ -73,7 +73,7 @@ class Unresolved:
 class Template:
     """What was read of a template."""
 
-    resources: list[Resource] = field(default_factory=list)
+    resources: list[ArmResource] = field(default_factory=list)
     nested: list[Element] = field(default_factory=list)  #: deployments with a template inside
     linked: list[tuple[Element, str]] = field(default_factory=list)  #: with the name of the file
     unresolved: list[Unresolved] = field(default_factory=list)
@@ -147,7 +147,7 @@ def _read(holder: Element, scope: "_Scope", into: Template, above: str) -> None:
             _read(resource, scope, into, kind)
         name = resource.get("name")
         shown = _last_name(name.peek())
-        into.resources.append(Resource(resource, kind, shown))
+        into.resources.append(ArmResource(resource, kind, shown))
 
 
 def _read_deployment(resource: Element, scope: "_Scope", into: Template) -> None:

@@ -11,7 +11,7 @@ from shared.importers.data_factory.account import Account, Element, ImportOutcom
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.reading.tolerant_json import (
     BrokenDefinitionError,
-    Document,
+    JsonDocument,
     decoded,
     document,
 )
@@ -29,10 +29,10 @@ _ROTATE: Final = "rotate it: each reader of this file has it"
 
 
 @dataclass(slots=True)
-class Files:
+class JsonFiles:
     """The contents of all files of JSON."""
 
-    documents: dict[str, Document] = field(default_factory=dict)
+    documents: dict[str, JsonDocument] = field(default_factory=dict)
     #: Values for parameters of templates, by their folded names: of each file, and those given.
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Files:
                     one.left("key", str(one.path[-2]), text, advice)
 
 
-def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> Files:
+def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Account) -> JsonFiles:
     """Return the contents of all files that can be definitions.
 
     Args:
@@ -100,7 +100,7 @@ def read_files(files: Mapping[str, bytes], given: Mapping[str, Any], account: Ac
         given: values for the parameters of ARM templates, by their names.
         account: gets a line for each file that is broken, or has parameters.
     """
-    read = Files(given={name.casefold(): value for name, value in given.items()})
+    read = JsonFiles(given={name.casefold(): value for name, value in given.items()})
     for file, content in files.items():
         if _is_read(file, content):
             _read(read, file, content, account)
@@ -129,7 +129,7 @@ def _is_read(file: str, content: bytes) -> bool:
         return False
 
 
-def _read(read: Files, file: str, content: bytes, account: Account) -> None:
+def _read(read: JsonFiles, file: str, content: bytes, account: Account) -> None:
     name = PurePosixPath(file).name
     try:
         found = document(content, file)
@@ -154,7 +154,7 @@ def _read(read: Files, file: str, content: bytes, account: Account) -> None:
         account.add(Line(file, at_first, "key", key, ImportOutcome.NOT_CARRIED_OVER, text, advice))
 
 
-def _secret_parameters(read: Files, account: Account) -> frozenset[str]:
+def _secret_parameters(read: JsonFiles, account: Account) -> frozenset[str]:
     """Return the names of all secret parameters; warn of those with a value in clear text."""
     found: set[str] = set()
     for file, one in read.documents.items():

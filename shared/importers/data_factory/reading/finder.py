@@ -14,7 +14,7 @@ from shared.core.counting import counted
 from shared.importers.data_factory.account import Account, Element
 from shared.importers.data_factory.reading import arm
 from shared.importers.data_factory.reading.definition_files import (
-    Files,
+    JsonFiles,
     read_files,
     warn_of_secrets,
 )
@@ -79,7 +79,7 @@ def found(
 class _Finder:
     """Collects definitions, file by file."""
 
-    files: Files
+    files: JsonFiles
     account: Account
     result: Definitions = field(default_factory=Definitions)
     _first: dict[tuple[str, str], Definition] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class _Finder:
         for resource in template.resources:
             self._resource(resource)
 
-    def _resource(self, resource: arm.Resource) -> None:
+    def _resource(self, resource: arm.ArmResource) -> None:
         element, kind = resource.element, kind_of_type(resource.type)
         condition = element.get("condition")
         if condition.value is False:

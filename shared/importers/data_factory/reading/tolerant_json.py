@@ -52,7 +52,7 @@ class BrokenDefinitionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class JsonDocument:
     """The content of a file; a list of them where the file has several documents."""
 
     root: Any
@@ -75,7 +75,7 @@ def parsed(content: bytes, file: str) -> Any:
     return document(content, file).root
 
 
-def document(content: bytes, file: str) -> Document:
+def document(content: bytes, file: str) -> JsonDocument:
     """Return the content of a JSON file, and its deviations from JSON.
 
     Args:
@@ -105,7 +105,7 @@ def document(content: bytes, file: str) -> Document:
         mended = tuple(place(text, at) for at in plain.mended)
     if _LONE.search(text):
         root = _without_surrogates(root)
-    return Document(root, tuple(_doubled(root)) if reader.saw_doubled else (), mended)
+    return JsonDocument(root, tuple(_doubled(root)) if reader.saw_doubled else (), mended)
 
 
 def decoded(content: bytes, file: str) -> str:

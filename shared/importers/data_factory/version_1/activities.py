@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Draft, ImportContext, Update
-from shared.importers.data_factory.others import (
+from shared.importers.data_factory.other_activities import (
     SILENT,
     leave_other,
     report_unused,

@@ -21,7 +21,7 @@ from shared.importers.data_factory.expressions.version_1 import (
     resolved,
 )
 from shared.importers.data_factory.linked_services import account_of, referenced, storage
-from shared.importers.data_factory.others import SILENT, set_aside
+from shared.importers.data_factory.other_activities import SILENT, set_aside
 from shared.importers.data_factory.policies import mapped_span, policies, report_unknown
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import LINKED_SERVICE

@@ -8,7 +8,7 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import ImportContext, Service
 from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
 from shared.importers.data_factory.linked_services import named_service
-from shared.importers.data_factory.others import leave_activity
+from shared.importers.data_factory.other_activities import leave_activity
 from shared.importers.data_factory.reading.definitions import Definition, Definitions
 from shared.importers.data_factory.reading.shapes import DATASET, PIPELINE
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from shared.importers.data_factory.account import Element, Place
 from shared.importers.data_factory.drafts import Job, Timing
 from shared.importers.data_factory.expressions.version_1 import resolved
-from shared.importers.data_factory.others import report_no_number, set_aside
+from shared.importers.data_factory.other_activities import report_no_number, set_aside
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.secrets import is_secret

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.importers.data_factory.account import Element
-from shared.importers.data_factory.others import DECIDES, leave_dataset
+from shared.importers.data_factory.other_activities import DECIDES, leave_dataset
 from shared.importers.data_factory.policies import leave_policy
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET

@@ -11,7 +11,7 @@ from typing import Final
 from shared.importers.data_factory.account import NOWHERE, Element, Place
 from shared.importers.data_factory.drafts import BlobPath
 from shared.importers.data_factory.expressions.version_1 import SLICE, time_of
-from shared.importers.data_factory.others import report_input_form
+from shared.importers.data_factory.other_activities import report_input_form
 from shared.importers.data_factory.policies import leave_policy, policies
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET

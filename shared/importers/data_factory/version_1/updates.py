@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.importers.data_factory.drafts import BlobPath, Update
 from shared.importers.data_factory.expressions.version_1 import SLICE, resolved, time_of
-from shared.importers.data_factory.others import leave_activity, no_target, set_aside
+from shared.importers.data_factory.other_activities import leave_activity, no_target, set_aside
 from shared.importers.data_factory.reading.definitions import Definition
 from shared.importers.data_factory.reading.shapes import DATASET
 from shared.importers.data_factory.values import iso, verbatim

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.importers.data_factory.drafts import Draft, ImportContext, Timing, Update
-from shared.importers.data_factory.others import report_unused, report_without_update
+from shared.importers.data_factory.other_activities import report_unused, report_without_update
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.values import unique

@@ -7,7 +7,7 @@ from typing import Final
 from shared.importers.data_factory.account import Element, both_to_do, leaves
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.expressions.version_2 import Resolved, constant
-from shared.importers.data_factory.others import (
+from shared.importers.data_factory.other_activities import (
     SILENT,
     instead_of,
     leave_activity,

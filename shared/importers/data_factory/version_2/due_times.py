@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from shared.importers.data_factory.values import iso, written
-from shared.importers.data_factory.version_2.recurrences import WEEKDAYS, Recurrence
+from shared.importers.data_factory.version_2.recurrences import WEEKDAYS, TriggerRecurrence
 
 Spec = dict[str, Any] | str
 Time = tuple[int, int]  #: hour and minute
@@ -24,7 +24,7 @@ _FIFTH: Final = 5
 _MOST: Final = 12
 
 
-def specs(recurrence: Recurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
+def specs(recurrence: TriggerRecurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
     """Return the schedules that say the due times of a recurrence, and what differs.
 
     Args:
@@ -39,7 +39,7 @@ def specs(recurrence: Recurrence, *, limited: bool) -> tuple[list[Spec], list[st
     return found[:_MOST], differs
 
 
-def _made(recurrence: Recurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
+def _made(recurrence: TriggerRecurrence, *, limited: bool) -> tuple[list[Spec], list[str]]:
     made = _Maker(recurrence, limited=limited)
     found: list[Spec] = []
     for spec in made.specs():
@@ -74,7 +74,7 @@ def plain(frequency: str, interval: int, start: datetime) -> dict[str, Any]:
 class _Maker:
     """Makes the schedules of one recurrence."""
 
-    def __init__(self, recurrence: Recurrence, *, limited: bool) -> None:
+    def __init__(self, recurrence: TriggerRecurrence, *, limited: bool) -> None:
         self._said, self._limited = recurrence, limited
         self.differs: list[str] = []
 

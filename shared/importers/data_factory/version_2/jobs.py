@@ -11,7 +11,7 @@ from shared.importers.data_factory.drafts import BlobPath, Job
 from shared.importers.data_factory.linked_services import (
     referenced,
 )
-from shared.importers.data_factory.others import (
+from shared.importers.data_factory.other_activities import (
     INPUT_FORMS,
     leave_activity,
     report_input_form,

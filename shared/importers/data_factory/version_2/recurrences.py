@@ -67,7 +67,7 @@ def zone_of(name: str, now: datetime) -> Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Recurrence:
+class TriggerRecurrence:
     """What `recurrence` of a trigger says, in the time of its zone."""
 
     frequency: str
@@ -88,7 +88,7 @@ class Recurrence:
         return not any((self.hours, self.minutes, self.weekdays, self.month_days, self.occurrences))
 
 
-def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recurrence:
+def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> TriggerRecurrence:
     """Return what a `recurrence` says; what is wrong in it is replaced and named.
 
     Args:
@@ -100,7 +100,7 @@ def recurrence_of(element: Element, start: datetime | None, zone: Zone) -> Recur
     frequency, interval = reader.every()
     begin = start or datetime(2001, 1, 1, tzinfo=zone.tz)  # a Monday
     local = begin.astimezone(zone.tz).replace(tzinfo=None) if begin.tzinfo else begin
-    return Recurrence(
+    return TriggerRecurrence(
         frequency,
         interval,
         local,

@@ -9,7 +9,7 @@ from typing import Final
 from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import Draft
 from shared.importers.data_factory.expressions.version_2 import Resolved
-from shared.importers.data_factory.others import (
+from shared.importers.data_factory.other_activities import (
     DECIDES,
     SILENT,
     leave_inactive,
@@ -22,7 +22,6 @@ from shared.importers.data_factory.reading.shapes import PIPELINE
 from shared.importers.data_factory.secrets import is_secret, report_passed
 from shared.importers.data_factory.values import number
 from shared.importers.data_factory.version_2.azureml_pipelines import EXECUTE, report_execution
-from shared.importers.data_factory.version_2.between import awaited
 from shared.importers.data_factory.version_2.calls import OF_ACTIVITY, report_call
 from shared.importers.data_factory.version_2.factory import (
     CALL,
@@ -37,6 +36,7 @@ from shared.importers.data_factory.version_2.factory import (
 )
 from shared.importers.data_factory.version_2.jobs import Made
 from shared.importers.data_factory.version_2.triggers import Start
+from shared.importers.data_factory.version_2.update_conditions import awaited
 
 _ASIDE: Final = ("description", "annotations", "folder", "lastPublishTime")
 _USES: Final = "see the lines of this pipeline that use it"

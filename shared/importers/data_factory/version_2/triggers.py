@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from shared.importers.data_factory.account import NOWHERE, Element
 from shared.importers.data_factory.drafts import ImportContext, Timing
 from shared.importers.data_factory.expressions.version_2 import Resolved, Scope, resolved
-from shared.importers.data_factory.others import set_aside
+from shared.importers.data_factory.other_activities import set_aside
 from shared.importers.data_factory.reading.definitions import Definition, Definitions, folded
 from shared.importers.data_factory.reading.shapes import PIPELINE, TRIGGER
 from shared.importers.data_factory.secrets import is_secret, report_passed

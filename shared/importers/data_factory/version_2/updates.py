@@ -13,8 +13,7 @@ from shared.importers.data_factory.account import Element
 from shared.importers.data_factory.drafts import BlobPath, Service, Update
 from shared.importers.data_factory.expressions.version_2 import Resolved
 from shared.importers.data_factory.linked_services import referenced
-from shared.importers.data_factory.others import DECIDES, leave_activity, no_target
-from shared.importers.data_factory.version_2.between import between
+from shared.importers.data_factory.other_activities import DECIDES, leave_activity, no_target
 from shared.importers.data_factory.version_2.factory import (
     TRAINING,
     UNTIL,
@@ -32,6 +31,7 @@ from shared.importers.data_factory.version_2.job_values import (
 from shared.importers.data_factory.version_2.jobs import Made
 from shared.importers.data_factory.version_2.policies import report_update_policy
 from shared.importers.data_factory.version_2.triggers import Start
+from shared.importers.data_factory.version_2.update_conditions import conditions_of
 
 _CORRECT: Final = "add or correct its definition, and import again"
 _WAIT: Final = "let it depend on the success of that training, and import again"
@@ -183,7 +183,7 @@ class _Reader:
             text = f"it is in {self._activity.where}, and Relearn has no such condition"
             advice = "write the condition as gate.rules, and add the endpoint"
             raise _RefusedError(text, advice, endpoint)
-        waits = between(self._factory, self._activity, training.activity)
+        waits = conditions_of(self._factory, self._activity, training.activity)
         if gates := [one for one in waits if one.kind not in (TRAINING, UPDATE)]:
             if gates[0].kind == UNTIL and gates[0] in training.activity.within:
                 text = f"it begins only once the condition of {gates[0].shown} holds, which "

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from shared.core.decisions.pairing import Meaning, NotPaired, paired
+from shared.core.decisions.pairing import Columns, NotPaired, paired
 from shared.core.decisions.predictions import Predictions, read_predictions
 from shared.core.decisions.rows import PairedRows
 
-TWO = Meaning(label="y", candidate="mine", other="live", positive=1)
-NUMBERS = Meaning(label="y", candidate="mine", other="live")
-OWN = Meaning(label="y", candidate="mine", other="mine", positive=1)
+TWO = Columns(label="y", candidate="mine", other="live", positive=1)
+NUMBERS = Columns(label="y", candidate="mine", other="live")
+OWN = Columns(label="y", candidate="mine", other="mine", positive=1)
 
 Row = tuple[object, ...]
 
@@ -24,7 +24,7 @@ def table(header: str, rows: list[Row]) -> Predictions:
     return read_predictions(content, "p.csv", "id", columns, texts=texts)
 
 
-def together(rows: list[Row], meaning: Meaning = TWO) -> PairedRows | NotPaired:
+def together(rows: list[Row], meaning: Columns = TWO) -> PairedRows | NotPaired:
     return paired(table("id,y,mine,live", rows), None, meaning)
 
 
@@ -138,7 +138,7 @@ def test_labels_that_differ_by_how_they_are_written_are_the_same() -> None:
     mine: list[Row] = [("a", 0.1 + 0.2, 1), ("b", 2, 2), ("c", "True", 3)]
     theirs: list[Row] = [("a", 0.3, 1), ("b", "2.0", 2), ("c", "true", 3)]
 
-    numbers = Meaning(label="y", candidate="mine", other="mine")
+    numbers = Columns(label="y", candidate="mine", other="mine")
     assert "with a text" in refusal(
         paired(table("id,y,mine", mine), table("id,y,mine", theirs), numbers)
     )
@@ -160,7 +160,7 @@ def test_labels_that_differ_by_how_they_are_written_are_the_same() -> None:
 )
 @pytest.mark.parametrize("meaning", [TWO, NUMBERS])
 def test_one_row_without_its_label_or_score_is_no_comparison(
-    place: int, cell: str, said: str, meaning: Meaning
+    place: int, cell: str, said: str, meaning: Columns
 ) -> None:
     rows = [[f"row{at}", at % 2, at / 1000, at / 2000] for at in range(1000)]
     rows[17][place] = cell
@@ -182,7 +182,7 @@ def test_the_positive_class_is_one_of_the_two() -> None:
 
 @pytest.mark.parametrize("positive", ["yes", "no"])
 def test_the_positive_class_is_last(positive: str) -> None:
-    meaning = Meaning(label="y", candidate="mine", other="live", positive=positive)
+    meaning = Columns(label="y", candidate="mine", other="live", positive=positive)
     found = rows_of(together([("a", "yes", 0.1, 0.2), ("b", "no", 0.3, 0.4)], meaning))
 
     assert found.classes[1] == positive
@@ -192,7 +192,7 @@ def test_the_positive_class_is_last(positive: str) -> None:
 
 @pytest.mark.parametrize("positive", [1, "true"])
 def test_truth_is_positive_where_nothing_else_is_said(positive: Any) -> None:
-    meaning = Meaning(label="y", candidate="mine", other="live", positive=positive)
+    meaning = Columns(label="y", candidate="mine", other="live", positive=positive)
     found = rows_of(together([("a", "True", 0.1, 0.2), ("b", "FALSE", 0.3, 0.4)], meaning))
 
     assert (found.classes, list(found.labels)) == (("false", "true"), [1.0, 0.0])
@@ -214,7 +214,7 @@ CLASSES: list[tuple[str, list[Row], Any, list[str] | None]] = [
 def test_predicted_classes_are_distinguished_from_scores(
     rows: list[Row], positive: Any, said: list[str] | None
 ) -> None:
-    meaning = Meaning(label="y", candidate="mine", other="live", positive=positive)
+    meaning = Columns(label="y", candidate="mine", other="live", positive=positive)
     found = rows_of(together(rows, meaning))
 
     assert found.predicts_classes == (said is not None)
@@ -282,7 +282,7 @@ def test_numbers_are_read_as_they_are_and_texts_refused() -> None:
 
 
 def test_costs_and_slices_come_from_the_candidates_file() -> None:
-    meaning = Meaning(
+    meaning = Columns(
         label="y", candidate="mine", other="live", positive=1, cost="cost", slices=("region",)
     )
     header = "id,y,mine,live,cost,region"
@@ -336,7 +336,7 @@ def test_scores_for_a_class_are_compared_by_their_order_however_large() -> None:
 
 def test_a_metric_of_two_classes_is_named_where_there_are_three() -> None:
     rows: list[Row] = [(f"row{at}", at % 3, at / 100, at / 200) for at in range(100)]
-    meaning = Meaning(label="y", candidate="mine", other="live", positive=1, of_two="AUC")
+    meaning = Columns(label="y", candidate="mine", other="live", positive=1, of_two="AUC")
 
     said = refusal(together(rows, meaning))
 

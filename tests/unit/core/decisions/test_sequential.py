@@ -15,8 +15,8 @@ from shared.core.decisions.sequential import (
     OUTAGE,
     SHORTEST,
     Assumed,
-    Counts,
     ErrorTest,
+    RequestCounts,
     allowed_share,
     is_unusual,
     minutes_needed,
@@ -27,8 +27,8 @@ PARTS, LARGEST, AT_ONCE = (0.25, 0.5, 1.0), 5.0, 0.8
 SIDES = [(30, 270), (30, 30), (270, 30), (1, 99)]
 
 
-def block(requests: int, errors: int, other_requests: int, other_errors: int) -> Counts:
-    return Counts(
+def block(requests: int, errors: int, other_requests: int, other_errors: int) -> RequestCounts:
+    return RequestCounts(
         requests=requests,
         errors=errors,
         other_requests=other_requests,
@@ -36,14 +36,14 @@ def block(requests: int, errors: int, other_requests: int, other_errors: int) ->
     )
 
 
-def evidence_of(blocks: Sequence[Counts], ratio: float = 1.0) -> float:
+def evidence_of(blocks: Sequence[RequestCounts], ratio: float = 1.0) -> float:
     test = ErrorTest()
     for one in blocks:
         test = test.after(one, ratio)
     return test.evidence
 
 
-def factors(blocks: Sequence[Counts], part: float, ratio: float) -> list[float]:
+def factors(blocks: Sequence[RequestCounts], part: float, ratio: float) -> list[float]:
     made = []
     for one in blocks:
         if not one.errors + one.other_errors:
@@ -55,7 +55,7 @@ def factors(blocks: Sequence[Counts], part: float, ratio: float) -> list[float]:
     return made
 
 
-def mixture(blocks: Sequence[Counts], ratio: float) -> float:
+def mixture(blocks: Sequence[RequestCounts], ratio: float) -> float:
     """Return the evidence as it is defined: a sum over weights and over first blocks."""
     total = 0.0
     for part in PARTS:
@@ -79,7 +79,7 @@ COUNTS = st.builds(
 
 @given(st.lists(COUNTS, max_size=30), st.sampled_from([1.0, 1.2, 3.0]))
 def test_the_evidence_is_the_average_over_weights_and_first_blocks(
-    blocks: list[Counts], ratio: float
+    blocks: list[RequestCounts], ratio: float
 ) -> None:
     assert evidence_of(blocks, ratio) == pytest.approx(mixture(blocks, ratio), rel=1e-9)
 
@@ -128,7 +128,7 @@ def test_a_candidate_that_fails_as_often_as_it_may_has_at_most_its_allowed_share
 
 @given(st.lists(COUNTS, max_size=20), COUNTS)
 def test_one_block_makes_the_evidence_at_most_six_times_as_strong(
-    blocks: list[Counts], last: Counts
+    blocks: list[RequestCounts], last: RequestCounts
 ) -> None:
     before, after = evidence_of(blocks), evidence_of([*blocks, last])
     assert 0 < after <= 6 * before
@@ -174,8 +174,8 @@ def test_a_minute_is_unusual_by_the_errors_of_both_sides_together() -> None:
     assert is_unusual(block(10, 1, 90, 0), block(500, 1, 4500, 0))
 
 
-def blocks_until(assumed: Assumed, minutes: int, rng: np.random.Generator) -> list[Counts]:
-    found, known, total, length, unusual = [], Counts(), Counts(), 0, 0
+def blocks_until(assumed: Assumed, minutes: int, rng: np.random.Generator) -> list[RequestCounts]:
+    found, known, total, length, unusual = [], RequestCounts(), RequestCounts(), 0, 0
     for _ in range(minutes):
         mine, others = rng.poisson(assumed.requests), rng.poisson(assumed.other_requests)
         failed = (
@@ -187,7 +187,7 @@ def blocks_until(assumed: Assumed, minutes: int, rng: np.random.Generator) -> li
         unusual = unusual + 1 if is_unusual(minute, total) else 0
         if known.fewest >= LEAST and length >= SHORTEST and not 0 < unusual <= OUTAGE:
             found.append(known)
-            known, length = Counts(), 0
+            known, length = RequestCounts(), 0
     return found
 
 

@@ -11,7 +11,7 @@ from shared.core.run.commands import Command
 from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
-from shared.core.serving.probes import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, ProbeEvidence
 from tests.unit.samples import (
     HOUR,
     MODEL,
@@ -115,7 +115,7 @@ def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -
 
 
 def test_a_check_is_counted_and_remembered_until_the_next_update() -> None:
-    probe_series = NO_PROBES.after(Evidence.FOR, NOW, HOUR)
+    probe_series = NO_PROBES.after(ProbeEvidence.FOR, NOW, HOUR)
     seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1"), probe_series), NOW + HOUR)
     assert seen.promotion is not None
     assert seen.promotion.probe_series == probe_series.showing(good("1"))

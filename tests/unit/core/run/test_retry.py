@@ -7,7 +7,7 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Approval, Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
-from shared.core.serving.probes import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, ProbeEvidence
 from shared.errors import InvalidTransitionError
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
 
@@ -41,7 +41,7 @@ SENT = promotion(
     resent=3,
     operation="o1",
     certain=False,
-    probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR),
+    probe_series=NO_PROBES.after(ProbeEvidence.FOR, NOW, HOUR),
     after_rollback=None,
 )
 

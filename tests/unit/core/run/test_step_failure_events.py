@@ -11,7 +11,7 @@ from shared.core.run.commands import Event
 from shared.core.run.machine import apply
 from shared.core.run.promotion import Step
 from shared.core.run.record import Delivery, Phase, Run, StepFailure
-from shared.core.serving.probes import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, ProbeEvidence
 from tests.unit.core.run.run_events import BEGUN, LATER, last
 from tests.unit.samples import HOUR, MODEL, NOW, good, pipeline, promotion, run
 
@@ -182,7 +182,7 @@ def test_a_waiting_run_that_is_cancelled_continues_with_the_job_that_it_has(
 SENT = promotion(
     sent_at=NOW,
     certain=False,
-    probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR),
+    probe_series=NO_PROBES.after(ProbeEvidence.FOR, NOW, HOUR),
     operation="o1",
     resent=2,
     ever_sent=True,
@@ -203,7 +203,7 @@ def test_what_was_sent_is_known_by_its_time_and_its_operation(
     phase: Phase, *, certain: bool
 ) -> None:
     before = promotion(
-        sent_at=None, resent=2, probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR)
+        sent_at=None, resent=2, probe_series=NO_PROBES.after(ProbeEvidence.FOR, NOW, HOUR)
     )
     event = updates.UpdateSent(certain=certain, operation="o2")
     sent = apply(run(phase, promotion=before), event, LATER)
@@ -230,7 +230,7 @@ def test_an_update_that_is_not_to_be_seen_is_sent_again(phase: Phase) -> None:
 
 
 def test_a_model_that_serves_is_kept_with_its_verification_and_the_last_probe() -> None:
-    probe_series = NO_PROBES.after(Evidence.FOR, NOW, HOUR)
+    probe_series = NO_PROBES.after(ProbeEvidence.FOR, NOW, HOUR)
     live = apply(
         run(Phase.VERIFYING), updates.VerifiedLive("moved", good("1"), probe_series), LATER
     )

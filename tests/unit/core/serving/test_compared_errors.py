@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.decisions.sequential import Counts
+from shared.core.decisions.sequential import RequestCounts
 from shared.core.serving.error_comparison import ErrorComparison
 from shared.core.serving.traffic_rules import (
     JudgedStep,
@@ -153,7 +153,7 @@ def test_the_candidate_is_compared_with_the_requests_of_all_others() -> None:
     every = [*points(0, NEW, 10), *points(0, OLD, 50, 1), *points(0, GREEN, 40)]
     query = TrafficQuery(Measure.REQUESTS, (NEW, OLD, GREEN), FIRST, FIRST + MINUTE)
     found = measured(TrafficEvidence().ruled_by(RULES), query, every, FIRST + 6 * MINUTE)
-    assert compared(found).total == Counts(requests=10, other_requests=91, other_errors=1)
+    assert compared(found).total == RequestCounts(requests=10, other_requests=91, other_errors=1)
 
 
 def test_parts_of_requests_add_up_as_they_are_measured() -> None:
@@ -179,7 +179,7 @@ def test_own_probes_are_taken_out_of_their_minutes_though_they_fail() -> None:
         others = [one for minute in range(60) for one in points(minute, OLD, 90)]
         known = measured(known, query, [*own, *others], now)
     assert known.requests == 0
-    assert compared(known).total == Counts()
+    assert compared(known).total == RequestCounts()
     assert compared(known).own == ()
 
 
@@ -197,7 +197,7 @@ def test_another_rule_begins_again_with_the_next_minute() -> None:
     assert known.ruled_by(RULES) is known
     for other in ({"max_error_increase": 50.0}, {"compared_steps": 3}):
         changed = compared(known.ruled_by(RULES.evolve(**other)))
-        assert changed.total == Counts()
+        assert changed.total == RequestCounts()
         assert changed.until == known.until
 
 

@@ -8,26 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.decisions.sequential import LEAST, OUTAGE, SHORTEST, Counts, ErrorTest
+from shared.core.decisions.sequential import LEAST, OUTAGE, SHORTEST, ErrorTest, RequestCounts
 from shared.core.serving.error_comparison import ErrorComparison, OwnRequests, time_needed
 
 FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-def counts(requests: int = 10, errors: int = 0, others: int = 90, failed: int = 1) -> Counts:
-    return Counts(requests=requests, errors=errors, other_requests=others, other_errors=failed)
+def counts(requests: int = 10, errors: int = 0, others: int = 90, failed: int = 1) -> RequestCounts:
+    return RequestCounts(
+        requests=requests, errors=errors, other_requests=others, other_errors=failed
+    )
 
 
 def begun(**changes: Any) -> ErrorComparison:
     return ErrorComparison(**{"increase": 0.0, "steps": 2, **changes})
 
 
-def minutes(*each: Counts) -> dict[datetime, Counts]:
+def minutes(*each: RequestCounts) -> dict[datetime, RequestCounts]:
     return {FIRST + number * MINUTE: one for number, one in enumerate(each)}
 
 
-def after(measured: Mapping[datetime, Counts], **changes: Any) -> ErrorComparison:
+def after(measured: Mapping[datetime, RequestCounts], **changes: Any) -> ErrorComparison:
     return begun(**changes).after(measured, FIRST + len(measured) * MINUTE)
 
 
@@ -42,7 +44,7 @@ COUNTS = st.builds(
 
 @given(st.lists(COUNTS, max_size=40), st.lists(st.integers(0, 40), max_size=6))
 def test_it_is_the_same_however_often_it_was_looked_at(
-    each: list[Counts], looks: list[int]
+    each: list[RequestCounts], looks: list[int]
 ) -> None:
     """Each answer of the service holds all minutes of the step so far."""
     measured, often = minutes(*each), begun()
@@ -57,9 +59,9 @@ def test_minutes_are_put_together_until_each_side_has_enough_requests() -> None:
     one = after(minutes(*[counts(10, 1)] * 2))
     assert (one.test, one.block.requests, one.total.requests) == (ErrorTest(), 20, 20)
     two = after(minutes(*[counts(10, 1)] * 3))
-    block = Counts(requests=30, errors=3, other_requests=270, other_errors=3)
+    block = RequestCounts(requests=30, errors=3, other_requests=270, other_errors=3)
     assert two.test == ErrorTest().after(block, 1.0)
-    assert (two.block, two.total, two.minutes) == (Counts(), block, 3)
+    assert (two.block, two.total, two.minutes) == (RequestCounts(), block, 3)
     beside = after(minutes(*[counts(90, 1, 10)] * 3))
     assert beside.test.blocks == 1
     fewer = [after(minutes(*[counts(5, 1)] * number)).test.blocks for number in (3, 5, 6)]
@@ -111,10 +113,12 @@ def test_no_step_passes_in_the_midst_of_an_outage_of_the_candidate() -> None:
     assert not after(minutes(*USUAL, *[counts(50, 40, 50, 36)] * 5), increase=20.0).leans
 
 
-@pytest.mark.parametrize("one", [Counts(), counts(requests=0), counts(9, 9, others=0, failed=0)])
-def test_a_minute_in_which_one_side_has_no_requests_says_nothing(one: Counts) -> None:
+@pytest.mark.parametrize(
+    "one", [RequestCounts(), counts(requests=0), counts(9, 9, others=0, failed=0)]
+)
+def test_a_minute_in_which_one_side_has_no_requests_says_nothing(one: RequestCounts) -> None:
     found = after(minutes(*[one] * 500))
-    assert (found.test, found.total, found.minutes) == (ErrorTest(), Counts(), 0)
+    assert (found.test, found.total, found.minutes) == (ErrorTest(), RequestCounts(), 0)
     assert not found.is_worse
     assert not found.leans
     assert found.time_needed == ""
@@ -158,7 +162,7 @@ def test_only_own_requests_are_no_requests() -> None:
     sent = [FIRST + number * 30 * SECOND for number in range(200)]
     known = begun().with_own(sent, sent)
     found = known.after(minutes(*[counts(2, 2, 90, 0)] * 100), FIRST + 100 * MINUTE)
-    assert (found.total, found.is_worse) == (Counts(), False)
+    assert (found.total, found.is_worse) == (RequestCounts(), False)
 
 
 def test_minutes_whose_own_requests_are_not_known_any_more_are_left_out() -> None:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.serving.probes import NO_PROBES, Evidence, ProbeSeries, Streak
+from shared.core.serving.probes import NO_PROBES, ProbeEvidence, ProbeSeries, Streak
 from tests.unit.samples import HOUR, NOW, good
 
 EVERY, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
-def probe_series(*said: Evidence, pace: timedelta = EVERY) -> ProbeSeries:
+def probe_series(*said: ProbeEvidence, pace: timedelta = EVERY) -> ProbeSeries:
     """Return checks at this pace, the first of them now."""
     known = NO_PROBES
     for number, evidence in enumerate(said):
@@ -47,7 +47,7 @@ def test_a_verdict_takes_three_probes_and_the_whole_time(
 def test_a_gap_counts_for_two_usual_ones_at_most_and_never_backwards(
     gap: timedelta, counted: timedelta
 ) -> None:
-    known = probe_series(Evidence.FOR, Evidence.FOR, pace=gap)
+    known = probe_series(ProbeEvidence.FOR, ProbeEvidence.FOR, pace=gap)
     assert known.all == known.row == Streak(probes=2, span=counted)
     assert known.last_at == NOW + gap
 
@@ -59,31 +59,31 @@ def test_a_gap_counts_for_two_usual_ones_at_most_and_never_backwards(
 def test_a_check_within_half_the_usual_time_is_the_same_probe(
     gap: timedelta, *, soon: bool
 ) -> None:
-    assert probe_series(Evidence.FOR).too_soon(NOW + gap, EVERY) is soon
+    assert probe_series(ProbeEvidence.FOR).too_soon(NOW + gap, EVERY) is soon
     assert not NO_PROBES.too_soon(NOW, EVERY)
 
 
 def test_probes_that_say_the_same_are_counted_until_one_says_otherwise() -> None:
-    known = probe_series(Evidence.FOR, Evidence.FOR, Evidence.AGAINST)
-    assert (known.evidence, known.row) == (Evidence.AGAINST, Streak(probes=1))
+    known = probe_series(ProbeEvidence.FOR, ProbeEvidence.FOR, ProbeEvidence.AGAINST)
+    assert (known.evidence, known.row) == (ProbeEvidence.AGAINST, Streak(probes=1))
     assert known.all == Streak(probes=3, span=2 * EVERY)
     assert known.bad == Streak()
 
 
 def test_a_check_without_an_answer_breaks_no_row_and_passes_its_time() -> None:
-    known = probe_series(Evidence.FOR, Evidence.SILENT)
-    assert (known.evidence, known.row) == (Evidence.FOR, Streak(probes=1, span=EVERY))
+    known = probe_series(ProbeEvidence.FOR, ProbeEvidence.SILENT)
+    assert (known.evidence, known.row) == (ProbeEvidence.FOR, Streak(probes=1, span=EVERY))
     assert known.bad == Streak(probes=1)
-    again = known.after(Evidence.FOR, NOW + 2 * EVERY, EVERY)
+    again = known.after(ProbeEvidence.FOR, NOW + 2 * EVERY, EVERY)
     assert (again.row, again.bad) == (Streak(probes=2, span=2 * EVERY), Streak())
-    only = probe_series(Evidence.SILENT, Evidence.SILENT)
+    only = probe_series(ProbeEvidence.SILENT, ProbeEvidence.SILENT)
     assert (only.evidence, only.row, only.bad) == (None, Streak(), Streak(probes=2, span=EVERY))
 
 
 def test_errors_and_silence_are_probes_without_a_good_answer() -> None:
-    known = probe_series(Evidence.BAD, Evidence.SILENT, Evidence.BAD)
+    known = probe_series(ProbeEvidence.BAD, ProbeEvidence.SILENT, ProbeEvidence.BAD)
     assert known.bad == Streak(probes=3, span=2 * EVERY)
-    assert (known.evidence, known.row.probes) == (Evidence.BAD, 2)
+    assert (known.evidence, known.row.probes) == (ProbeEvidence.BAD, 2)
 
 
 def test_what_the_last_two_probes_saw_is_known() -> None:
@@ -92,12 +92,12 @@ def test_what_the_last_two_probes_saw_is_known() -> None:
 
 
 def test_what_probes_say_counts_while_the_last_one_had_a_good_answer() -> None:
-    known = probe_series(*[Evidence.FOR] * 3)
-    assert known.lasted(Evidence.FOR, 2 * EVERY)
-    assert not known.lasted(Evidence.AGAINST, 2 * EVERY)
-    assert not known.lasted(Evidence.FOR, 3 * EVERY)
-    silent = known.after(Evidence.SILENT, NOW + 3 * EVERY, EVERY)
-    assert not silent.lasted(Evidence.FOR, 2 * EVERY)
+    known = probe_series(*[ProbeEvidence.FOR] * 3)
+    assert known.lasted(ProbeEvidence.FOR, 2 * EVERY)
+    assert not known.lasted(ProbeEvidence.AGAINST, 2 * EVERY)
+    assert not known.lasted(ProbeEvidence.FOR, 3 * EVERY)
+    silent = known.after(ProbeEvidence.SILENT, NOW + 3 * EVERY, EVERY)
+    assert not silent.lasted(ProbeEvidence.FOR, 2 * EVERY)
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_what_probes_say_counts_while_the_last_one_had_a_good_answer() -> None:
 def test_probes_agree_on_nothing_after_a_dozen_over_four_times_the_time(
     count: int, within: timedelta, *, is_inconclusive: bool
 ) -> None:
-    assert probe_series(*[Evidence.FOR] * count).is_inconclusive(within) is is_inconclusive
+    assert probe_series(*[ProbeEvidence.FOR] * count).is_inconclusive(within) is is_inconclusive

@@ -15,7 +15,7 @@ from shared.core.serving.references import Candidate, ModelRef, Shift
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import RelearnError
 from shared.providers.azureml.connections import AzureMlConnections
-from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.serving import AzureMlServing
 from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Answer

@@ -16,10 +16,10 @@ from shared.core.names import output_path
 from shared.core.redaction import Redactor
 from shared.core.serving.references import ModelRef
 from shared.errors import RelearnError
-from shared.ports.training import Job, JobRequest, TrainingService
+from shared.ports.training import FinishedJob, JobRequest, TrainingService
 from shared.providers.azureml.connections import AzureMlConnections
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.jobs import AzureMlJobs
-from shared.providers.azureml.placing import Storage
 from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Answer
 from tests.fakes.blobs import FakeBlobs
@@ -256,11 +256,11 @@ class Bench:
         self.service.ensure_started(handle, self.request())
         return handle
 
-    def finished(self, made_at: datetime | None = None, **changes: Any) -> Job:
+    def finished(self, made_at: datetime | None = None, **changes: Any) -> FinishedJob:
         """Return a finished job, made a moment before its outputs are written."""
         handle = self.service.prepare(self.request())
         made_at = made_at or self.clock.now() - timedelta(minutes=1)
-        return Job(handle, made_at, self.request(**changes))
+        return FinishedJob(handle, made_at, self.request(**changes))
 
     def body(self) -> dict[str, Any]:
         """Return the properties that the only PUT of a job had."""
@@ -273,7 +273,7 @@ class Bench:
 
 
 def registered(
-    service: TrainingService, job: Job, wanted: Mapping[str, str | None]
+    service: TrainingService, job: FinishedJob, wanted: Mapping[str, str | None]
 ) -> dict[str, ModelRef]:
     """Return the models of a job after each was registered, as for a model that passed its gate."""
     found = service.models(job, wanted)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import EndpointCheck, Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, EndpointCheck, UpdateProgress
 from shared.core.serving.references import ServingState
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
@@ -16,7 +16,7 @@ from shared.providers.studio.errors import Refusal
 from tests.unit.providers.azureml.endpoint_service import OPERATION, Bench, deployment, endpoint
 from tests.unit.providers.azureml.service import RUN, refuses, says, vector
 
-PARK, REJECT, AGAIN = Failure.PARK, Failure.REJECT, Failure.AGAIN
+PARK, REJECT, AGAIN = CandidateFailure.PARK, CandidateFailure.REJECT, CandidateFailure.AGAIN
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -53,7 +53,9 @@ def failed(answer: Any, state: str = "Failed", **known: Any) -> EndpointCheck:
         ("NeverHeardOf", PARK, "Studio"),
     ],
 )
-def test_each_code_has_a_class_and_advice(code: str, follows: Failure, advice: str) -> None:
+def test_each_code_has_a_class_and_advice(
+    code: str, follows: CandidateFailure, advice: str
+) -> None:
     check = failed(operation({"code": code, "message": "It is so."}))
     assert (check.failure, check.detail) == (follows, f"{code}: It is so.")
     assert advice in check.advice

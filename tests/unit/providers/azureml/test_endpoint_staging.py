@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, UpdateProgress
 from shared.errors import PermanentError, TransientError
 from tests.unit.providers.azureml.endpoint_service import Bench, deployment, endpoint
 from tests.unit.providers.azureml.service import RUN, refuses, says, vector
@@ -41,7 +41,7 @@ def test_a_candidate_that_is_being_deleted_is_waited_for() -> None:
     with pytest.raises(TransientError, match="being deleted"):
         bench.service.stage(candidate)
     check = bench.service.candidate_state(candidate)
-    assert (check.progress, check.failure) == (UpdateProgress.FAILED, Failure.PARK)
+    assert (check.progress, check.failure) == (UpdateProgress.FAILED, CandidateFailure.PARK)
 
 
 @pytest.mark.parametrize("state", ["Creating", "Updating", "UPDATING", "Scaling", "Odd", None, 7])

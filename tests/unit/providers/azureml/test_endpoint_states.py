@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import Failure, UpdateProgress
+from shared.core.serving.probes import CandidateFailure, UpdateProgress
 from shared.core.serving.traffic import TrafficMap
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from tests.unit.providers.azureml.endpoint_service import (
@@ -231,7 +231,7 @@ def test_a_failed_update_says_why_and_what_the_traffic_is() -> None:
     failed = {"status": "Failed", "error": {"code": "BadArgument", "message": "no such model"}}
     bench.http.script("GET", "/oe:1", says(failed))
     check = bench.service.update_state()
-    assert (check.progress, check.failure) == (UpdateProgress.FAILED, Failure.PARK)
+    assert (check.progress, check.failure) == (UpdateProgress.FAILED, CandidateFailure.PARK)
     assert "BadArgument: no such model" in check.detail
     assert check.traffic == TrafficMap.of({"blue": 100})
     assert bench.http.sent[-1].url.startswith(OPERATION)

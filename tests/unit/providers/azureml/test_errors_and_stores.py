@@ -160,7 +160,7 @@ def test_a_next_page_on_another_host_is_not_followed() -> None:
 
 def test_a_uri_leads_to_an_account() -> None:
     bench = Bench()
-    stores = bench.service._placing.stores
+    stores = bench.service._planner.stores
     recorded = vector("rec_datastore_get_200")["response"]["body"]
     bench.workspace.resources["datastores/workspaceblobstore"] = recorded
     found = stores.located("azureml://datastores/workspaceblobstore/paths/azureml/x/")

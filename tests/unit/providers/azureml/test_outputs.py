@@ -8,7 +8,7 @@ import pytest
 from shared.core.config.azureml_models import model_named
 from shared.core.config.azureml_names import workspace_of
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.ports.training import Job
+from shared.ports.training import FinishedJob
 from tests.unit.providers.azureml.service import RUN, WS, Bench, refuses, registered, says, vector
 
 VERSION = "0123456789abcdef0123-1"
@@ -17,7 +17,7 @@ FOLDER = f"runs/census/{RUN}/1/model"
 ONLY = {"production": None}
 
 
-def trained(**changes: Any) -> tuple[Bench, Job]:
+def trained(**changes: Any) -> tuple[Bench, FinishedJob]:
     bench = Bench(**changes)
     job = bench.finished()
     bench.write("model/MLmodel", b"flavors: {}")
@@ -153,7 +153,7 @@ def test_an_empty_marker_of_a_folder_is_no_model() -> None:
 # Outputs that the service put elsewhere
 
 
-def elsewhere(bench: Bench, job: Job, kind: str = "UriFolder") -> None:
+def elsewhere(bench: Bench, job: FinishedJob, kind: str = "UriFolder") -> None:
     history = bench.workspace.history
     history[f"children {job.handle}"] = [{"runId": "step-1", "displayName": "fit"}]
     outputs = {"model": {"assetId": "azureml://a/1", "type": kind}}

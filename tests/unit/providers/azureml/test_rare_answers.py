@@ -12,8 +12,8 @@ from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.storage import Access, SignedBlob
 from shared.providers.azureml import outputs as of_outputs
+from shared.providers.azureml.job_planner import Storage
 from shared.providers.azureml.jobs import AzureMlJobs
-from shared.providers.azureml.placing import Storage
 from tests.fakes.blobs import FakeBlobs
 from tests.unit.providers.azureml.service import (
     RUN,
@@ -293,7 +293,7 @@ def test_what_a_datastore_leaves_out_is_as_usual() -> None:
     bench = Bench()
     known = {"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c"}
     bench.workspace.resources["datastores/bare"] = {"name": "bare", "properties": known}
-    located = bench.service._placing.stores.located
+    located = bench.service._planner.stores.located
     assert located("azureml://datastores/bare/paths/x") == (
         "https://a.blob.core.windows.net/",
         "c",

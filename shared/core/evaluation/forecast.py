@@ -50,7 +50,7 @@ def experience_of(verdict: Verdict) -> dict[str, Comparison]:
     return found
 
 
-def said_beforehand(gate: Gate, known: Experience) -> list[str]:
+def forecast_of(gate: Gate, known: Experience) -> list[str]:
     """Return a sentence for each rule that compares with another model.
 
     Args:

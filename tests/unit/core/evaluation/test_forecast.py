@@ -12,7 +12,7 @@ from shared.core.config.gate import Gate
 from shared.core.config.gate_rule import Rule
 from shared.core.decisions.comparison import RuleOutcome
 from shared.core.decisions.metrics import Kind
-from shared.core.evaluation.beforehand import Experience, experience_of, said_beforehand
+from shared.core.evaluation.forecast import Experience, experience_of, forecast_of
 from tests.unit.core.evaluation.compared import comparison, interval, judged, not_measured
 
 NO_DROP = Rule(metric="AUC", max_drop=0.01)
@@ -20,7 +20,7 @@ ROWS = Compare(predictions="scores")
 
 
 def said(*rules: Rule, compare: Compare | None = ROWS, **known: Any) -> list[str]:
-    return said_beforehand(Gate(rules=rules, compare=compare), Experience(**known))
+    return forecast_of(Gate(rules=rules, compare=compare), Experience(**known))
 
 
 def tens(sentence: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Says where the inputs and outputs of a job are, and puts there what a job needs to read.
+"""Plans a job: where its inputs and outputs are; and puts there what it needs to read.
 
 Inputs are named by a datastore where one covers their container, otherwise by URL; every output
 gets a folder of its attempt in the models container (azure-machine-learning-v2 §2.1, §2.7).
@@ -47,7 +47,7 @@ class Storage:
 
 
 @service
-class Placing:
+class JobPlanner:
     """Makes the plan of an attempt.
 
     Args:

@@ -1,4 +1,4 @@
-"""Says once in a line of the report what it says of several pipelines alike."""
+"""Joins what a line of the report repeats for several pipelines."""
 
 import re
 from collections.abc import Collection
@@ -7,7 +7,7 @@ _BETWEEN = "; "
 _FOLDER = "runs/<pipeline>/"
 
 
-def said_once(text: str, names: Collection[str]) -> str:
+def without_repetition(text: str, names: Collection[str]) -> str:
     """Return the text of a line, with equal parts once, behind the names that they are true of.
 
     What follows the name of a pipeline belongs to it, up to the name of another one.

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, TransientError
-from shared.intake.unwanted import UnwantedData
+from shared.intake.unwanted_data import UnwantedData
 from shared.ledger.inbox import InboxEntry
 from shared.ledger.versions import VersionEntry
 from tests.unit.samples import NOW, blob

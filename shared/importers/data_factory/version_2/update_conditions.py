@@ -3,7 +3,7 @@
 from shared.importers.data_factory.version_2.factory import SETTERS, UNTIL, Activity, Factory
 
 
-def between(factory: Factory, activity: Activity, training: Activity) -> list[Activity]:
+def conditions_of(factory: Factory, activity: Activity, training: Activity) -> list[Activity]:
     """Return the activities that decide whether an update runs after its training.
 
     What the training waits for itself is left out, and so is what cannot stop the update: other

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.decisions.comparison import OfNoRun, whose
-from shared.core.run.live import live_model, model_of_others
+from shared.core.run.live_model import live_model, model_of_others
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.state import Resource, ServedModel

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from shared.app import App, SystemClock, build
-from shared.config.places import Place
+from shared.config.file_locations import FileLocation
 from shared.config.settings import read_settings
 from shared.providers.http.client import RequestsHttp
 from tests.unit.config.test_settings import GOOD
@@ -15,7 +15,7 @@ from tests.unit.config.test_settings import GOOD
 def test_the_pipelines_file_may_be_a_blob(tmp_path: Path) -> None:
     named = {**GOOD, "PIPELINES_FILE": "blob:config/team a/pipelines.yaml"}
     place = PurePosixPath("team a/pipelines.yaml")
-    assert read_settings(named, tmp_path).pipelines == Place(place, "config")
+    assert read_settings(named, tmp_path).pipelines == FileLocation(place, "config")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.importers.data_factory.account import Account, Element, ImportOutcome, Line, both_to_do
-from shared.importers.data_factory.others import leave_other
+from shared.importers.data_factory.other_activities import leave_other
 
 SIGNED = "https://example.test/manual?sv=1.0&sig=Xk3v9QhRz7Tn2LwPm5YbCd8eFgHi0jKlMnOpQrStUvW"
 

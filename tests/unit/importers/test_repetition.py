@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.importers.data_factory.said_once import said_once
+from shared.importers.data_factory.repetition import without_repetition
 
 
 @pytest.mark.parametrize(
@@ -23,5 +23,5 @@ from shared.importers.data_factory.said_once import said_once
     ],
 )
 def test_equal_texts_are_written_once(text: str, said: str) -> None:
-    assert said_once(text, ["a", "b", "ab"]) == said
-    assert said_once(text, []) == text
+    assert without_repetition(text, ["a", "b", "ab"]) == said
+    assert without_repetition(text, []) == text

@@ -16,7 +16,7 @@ from shared.core.run.gate_events import Asked, VerdictReached
 from shared.core.run.record import Phase, Run
 from shared.core.serving.state import Resource
 from shared.execution.run_writer import RunWriter
-from shared.execution.unsure import UnsureSteps
+from shared.execution.unsure_models import UnsureSteps
 from shared.ledger.open_markers import hints_of
 from tests.fakes.world import RESOURCE
 from tests.unit.core.evaluation.compared import comparison, judged

@@ -9,7 +9,7 @@ from shared.core.config.windows import Window, newest_window, upcoming, window_o
 from shared.errors import InvalidRequestError
 
 
-def asked_window(pipeline: Pipeline, due: datetime | None, now: datetime) -> Window | None:
+def requested_window(pipeline: Pipeline, due: datetime | None, now: datetime) -> Window | None:
     """Return the window that a manual run is of; None: the pipeline's runs are of no window.
 
     A schedule that is paused does not matter: an operator asks.

@@ -183,7 +183,7 @@ class ContainerFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileLocation:
     """Where the setting says that the pipelines file is."""
 
     file: PurePath
@@ -191,7 +191,7 @@ class Place:
     problem: Problem | None = None  #: why the setting does not name a place; nothing is read then
 
 
-def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
+def place_of(text: str, root: Path, taken: Iterable[str]) -> FileLocation:
     """Return the place that the setting names; a wrong one stops no run that is open.
 
     Args:
@@ -204,7 +204,7 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
         if (found := not_filled_in(text) or quoted(text)) is not None:
             return _wrong(root / "pipelines.yaml", *found)
         local = root / text
-        return _wrong(local, "is a URL", _FORM) if "://" in text else Place(local)
+        return _wrong(local, "is a URL", _FORM) if "://" in text else FileLocation(local)
     container, _, path = rest.partition("/")
     file = PurePosixPath(path)
     if mark != mark.strip().lower():
@@ -221,8 +221,8 @@ def place_of(text: str, root: Path, taken: Iterable[str]) -> Place:
     plain = PLAIN_PATH.fullmatch(path) and not path.startswith("/")
     if not plain or is_folded(path) or path != file.as_posix():
         return _wrong(file, "does not name a blob after the container", _FORM)
-    return Place(file, container)
+    return FileLocation(file, container)
 
 
-def _wrong(file: PurePath, what: str, advice: str) -> Place:
-    return Place(file, problem=Problem(SETTING, what, advice))
+def _wrong(file: PurePath, what: str, advice: str) -> FileLocation:
+    return FileLocation(file, problem=Problem(SETTING, what, advice))

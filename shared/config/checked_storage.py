@@ -1,4 +1,4 @@
-"""Reads from the settings which container and which queue lies in which storage account."""
+"""Finds the containers and queues that doctor checks, each with its storage account."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
