@@ -14,7 +14,6 @@ from shared.errors import RelearnError
 ASK_EVERY: Final = timedelta(minutes=1)
 #: The storage gives its time in whole seconds, rounded down.
 _RESOLUTION: Final = timedelta(seconds=1)
-_NO_TIME: Final = timedelta()
 
 
 class Clock(Protocol):
@@ -45,10 +44,7 @@ class StorageClock:
 
     def now(self) -> datetime:
         """Return the present moment by the storage's clock, in UTC. Never raises RelearnError."""
-        host_now, last = self._host.now(), self._asked_at
-        if last is None or not _NO_TIME <= host_now - last < ASK_EVERY:
-            host_now = self._corrected(host_now)
-        return host_now + self._ahead
+        return self._current(self._host.now())
 
     def at(self, host_time: datetime) -> datetime:
         """Return a moment of this host's clock as a moment of the storage's clock.
@@ -58,6 +54,12 @@ class StorageClock:
         """
         self.now()
         return host_time + self._ahead
+
+    def _current(self, host_now: datetime) -> datetime:
+        last = self._asked_at
+        if last is None or not timedelta() <= host_now - last < ASK_EVERY:
+            host_now = self._corrected(host_now)
+        return host_now + self._ahead
 
     def _corrected(self, sent: datetime) -> datetime:
         """Ask the storage, and return the host's time afterwards."""
