@@ -61,7 +61,7 @@ def test_a_literal_is_a_text_that_is_not_empty(bench: Bench, value: object) -> N
         ({"environmentId": ""}, "properties.environmentId"),
         ({"settings": {}}, "member 'settings'"),
         ({"limits": {"jobLimitsType": "Command", "max": 1}}, "'max'"),
-        ({"limits": {"jobLimitsType": "Command", "timeout": "an hour"}}, "no duration"),
+        ({"limits": {"jobLimitsType": "Command", "timeout": "an hour"}}, "is not a duration"),
         ({"queueSettings": {"tier": "Spot"}}, "'tier'"),
         ({"codeId": "azureml:nobody:1"}, "not registered"),
     ],
