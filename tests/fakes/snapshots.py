@@ -95,8 +95,14 @@ class _Writer(pickle.Pickler):
         return self._numbers[id(one)]
 
     def reducer_override(self, one: Any) -> Any:
-        """Return how something is made again."""
+        """Return how something is made again.
+
+        Python 3.12 and 3.13 warn of a copy of an iterator of itertools, and 3.14 makes none: such
+        a one is refused on every version.
+        """
         kind = type(one)
+        if kind.__module__ == "itertools":
+            raise TypeError(f"{kind.__name__} of itertools: use tests.fakes.numbers instead")
         if kind is CellType:  # made first, for it may enclose the function whose it is
             return CellType, (), one.cell_contents, None, None, _fill
         if kind is FunctionType:

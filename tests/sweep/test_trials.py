@@ -1,6 +1,7 @@
 """A trial that continues from a copy ends with the same bytes as one from the beginning."""
 
 from collections.abc import Callable
+from itertools import chain, count, cycle
 from typing import Any
 
 import pytest
@@ -59,3 +60,11 @@ def test_a_copy_has_the_memory_of_the_worker() -> None:
     assert copy.context.new_id() == world.context.new_id() == "worker-2"
     assert copy.app is not world.app
     assert copy.context.ledger is not world.context.ledger
+
+
+@pytest.mark.parametrize(
+    "iterator", [count(1), cycle("ab"), chain("ab")], ids=lambda one: type(one).__name__
+)
+def test_a_copy_of_an_iterator_of_itertools_is_refused_on_every_python(iterator: object) -> None:
+    with pytest.raises(TypeError, match=rf"{type(iterator).__name__} of itertools"):
+        Snapshot([lambda: iterator])
