@@ -92,6 +92,11 @@ def without_progress(said: str) -> str:
     return "".join(line for line in lines if not _PROGRESS.fullmatch(line.rstrip()))
 
 
+def has_ended(said: str) -> bool:
+    """Return whether pytest came to its end, which says how many tests passed."""
+    return next(_summaries(said), None) is not None
+
+
 def total(said: Iterable[str]) -> str:
     """Return how many tests passed, failed and so on, over all parts.
 

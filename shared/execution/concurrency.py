@@ -49,7 +49,7 @@ class ConcurrencyLimits:
     """Assigns slots. Each call may be repeated, by any number of workers (decision 10)."""
 
     context: Context
-    _reported: LogOnce = field(default_factory=LogOnce, compare=False, repr=False)
+    _reported: LogOnce = field(default_factory=LogOnce)
 
     def take(self, run: Run) -> Event | None:
         """Return that the run has its slots, or its reason to wait; None where that is recorded."""

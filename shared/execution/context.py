@@ -124,7 +124,7 @@ class Context:
     clock: Clock  #: built with the host's clock, then corrected to the storage's time
     new_id: Callable[[], str]
     limits: Limits = Limits()
-    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    redactor: Redactor = field(default_factory=Redactor)
 
     def __post_init__(self) -> None:
         """Correct the clock to the storage's time: a host's clock may be wrong."""

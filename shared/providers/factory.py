@@ -38,17 +38,17 @@ class ConfiguredProviders:
     """The `Providers` port for Studio's services, and for Azure Machine Learning."""
 
     http: Http
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     data: Blobs
     models: Blobs
     models_container: str
     development: bool = False  #: whether plain http on loopback may be called
     token: ArmToken = field(default_factory=ArmToken)
-    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    redactor: Redactor = field(default_factory=Redactor)
     slow: Http | None = None  #: for writes that take long; None: the same as others
     elsewhere: Callable[[str], Blobs] | None = None  #: another account, by the app's identity
     tokens: "Tokens | None" = None  #: of Azure Machine Learning; None: by the app's identity
-    _azureml: "list[AzureMlConnections]" = field(default_factory=list, repr=False)
+    _azureml: "list[AzureMlConnections]" = field(default_factory=list)
 
     def training(self, training: Training) -> TrainingService:
         """Return the service that trains."""

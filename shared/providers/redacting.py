@@ -34,7 +34,7 @@ class RedactingTraining:
     """A `TrainingService` that returns no secret."""
 
     service: TrainingService
-    redactor: Redactor = field(repr=False)
+    redactor: Redactor
 
     def prepare(self, request: JobRequest) -> str:
         """Return the handle of a new job. Raises as the port says.
@@ -135,7 +135,7 @@ class RedactingEndpoint:
     """A `ServingEndpoint` that returns no secret."""
 
     endpoint: ServingEndpoint
-    redactor: Redactor = field(repr=False)
+    redactor: Redactor
 
     @property
     def plan(self) -> Plan:
@@ -281,8 +281,8 @@ class RedactingBlobs:
     """`Blobs` without those whose names hold a secret; each is reported once for a process."""
 
     blobs: Blobs
-    redactor: Redactor = field(repr=False)
-    _reported: dict[str, None] = field(default_factory=dict, repr=False)
+    redactor: Redactor
+    _reported: dict[str, None] = field(default_factory=dict)
 
     @property
     def account(self) -> str:

@@ -1,6 +1,7 @@
 """`make test` runs each test exactly once, and those that need Azurite after its installation."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_what_needs_azurite_is_not_made_where_it_cannot_be_installed(
     code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def check(name: str, code: int = 0) -> Check:
-        script = f"print('{name} ran'); raise SystemExit({code})"
+        script = f"print('{name} ran'); print('1 passed in 0.01s'); raise SystemExit({code})"
         return Check(name, "something", (sys.executable, "-S", "-c", script))
 
     tests = (check("early"), check("late"))
@@ -59,6 +60,19 @@ def test_what_needs_azurite_is_not_made_where_it_cannot_be_installed(
     assert {"Azurite ran", "early ran"} <= set(said.splitlines())
     assert ("late ran" in said) == (not code)
     assert told in said
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["print('INTERNALERROR> no'); raise SystemExit(3)", "print('1 passed in 0.1s'); exit(3)", ""],
+    ids=["internal error", "code of what was not made", "ended early"],
+)
+def test_a_part_that_did_not_run_to_its_end_fails(script: str) -> None:
+    (part, *_) = TESTS
+    broken = replace(part, command=(sys.executable, "-S", "-c", script))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "TESTS", (broken,))
+        assert checks._made(broken).code == 1
 
 
 PASSED = "....s. [ 50%]\n...... [100%]\n11 passed, 1 skipped in 3.21s\n"

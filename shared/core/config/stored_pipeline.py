@@ -21,6 +21,8 @@ from shared.core.frozen import Same
 
 #: Configurations that records were read with, by their stored form.
 _KNOWN: Final[dict[bytes, Pipeline]] = {}
+#: The stored forms of configurations.
+_WRITTEN: Final[dict[Same[Pipeline], dict[str, Any]]] = {}
 _MOST_KNOWN: Final = 64
 _LONGEST_KNOWN: Final = 64 * 1024
 
@@ -50,12 +52,14 @@ def _as_known(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
 
 def _as_written(pipeline: Pipeline) -> dict[str, Any]:
     """Return the stored form of a pipeline."""
-    return _written(Same(pipeline))
-
-
-@lru_cache(maxsize=_MOST_KNOWN)  # asked for each write of a run
-def _written(pipeline: Same[Pipeline]) -> dict[str, Any]:
-    return pipeline.value.model_dump(mode="json")
+    written = _WRITTEN.get(Same(pipeline))
+    if written is None:
+        written = pipeline.model_dump(mode="json")
+        if len(marshal.dumps(written, 0)) <= _LONGEST_KNOWN:
+            if len(_WRITTEN) >= _MOST_KNOWN:
+                _WRITTEN.clear()
+            _WRITTEN[Same(pipeline)] = written
+    return written
 
 
 def settings_of(pipeline: Pipeline) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ written, read and deleted again, and one that a killed process left is deleted t
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -70,7 +70,7 @@ class StorageChecks:
         development: whether plain http to this machine is allowed.
     """
 
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     storage: CheckedStorage
     host: Clock
     new_id: Callable[[], str]

@@ -82,7 +82,7 @@ class AzureMlCall:
     scopes: Scopes
     workspace: Workspace
     versions: ApiVersions
-    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    redactor: Redactor = field(default_factory=Redactor)
     development: bool = False  #: whether plain http on loopback may be called
     part: str = TRAINING  #: the part of pipelines.yaml that asks, which advice name
 

@@ -44,12 +44,12 @@ class AzureMlConnections:
 
     http: Http
     slow: Http
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     storage: Storage
     development: bool = False
     tokens: Tokens = field(default_factory=Tokens)
     memory: Memory = field(default_factory=Memory)
-    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    redactor: Redactor = field(default_factory=Redactor)
 
     def training(self, training: AzureMlTraining) -> AzureMlJobs:
         """Return the service that trains.

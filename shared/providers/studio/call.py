@@ -38,9 +38,9 @@ class StudioCall:
     """Calls one service with one key."""
 
     http: Http
-    secrets: Secrets = field(repr=False)
+    secrets: Secrets
     api_key: str  #: as `${NAME}`
-    redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
+    redactor: Redactor = field(default_factory=Redactor)  #: knows what was sent
     from_service: bool = False  #: whether a service returned the key
 
     def with_key(self, key: str) -> "StudioCall":
