@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: it takes OTLP over HTTP, and keeps the spans."""
+"""A collector of OpenTelemetry on loopback: it takes OTLP over HTTP, keeps spans and metrics."""
 
 import gzip
 from collections.abc import Iterable

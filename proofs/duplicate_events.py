@@ -1,4 +1,4 @@
-"""Delivers each event 1 to 5 times, by trigger or queue, in any order, late, and to two hosts."""
+"""Delivers each event 1 to 5 times, by trigger or queue, up to a day late, to two hosts."""
 
 import json
 import logging

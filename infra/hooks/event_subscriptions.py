@@ -17,9 +17,10 @@ from environment import SCRATCH_FOLDER, Deployment
 from resource_manager import EVENT_GRID, ResourceManager
 
 #: Operations that store a whole blob; infra/modules/storage-events.bicep has the same ones, and
-#: renames, which blob triggers do not take. Where folders are real, `CreateFile` comes first.
+#: renames, which blob triggers do not take. Where folders are real, an empty `CreateFile` comes
+#: first: it is not among them.
 _APIS: Final = ("PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit")
-#: The subscription to the queue that takes the scratch blob, for which no filter is set.
+#: The subscription to the queue that takes the scratch blob where a filter of the user is set.
 _QUEUE_SCRATCH: Final = "scratch"
 _SUCCEEDED: Final = "Succeeded"
 #: The platform could not verify the address, or gave up.

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "--settings",
         type=Path,
         metavar="FILE",
-        help="app settings, which replace the environment's (FOLDER/local.settings.json)",
+        help="app settings, before those of the environment (FOLDER/local.settings.json)",
     )
     add("--port", type=int, default=7071, help="on loopback; 0: a free port (%(default)s)")
     add("--ready-file", type=Path, metavar="PATH", help="gets url and pid when it serves")

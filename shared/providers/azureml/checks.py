@@ -110,7 +110,7 @@ def _of_job(
 
 
 def _parts_of(file: Mapping[str, Any]) -> str:
-    """Return which components a job file names: by them one file is told from another."""
+    """Return which components a job file names: by them one file is distinguished from another."""
     steps = file.get("jobs")
     steps = steps.values() if isinstance(steps, Mapping) else ()
     named = sorted({str(one.get("component")) for one in steps if isinstance(one, Mapping)})

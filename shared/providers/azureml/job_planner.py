@@ -1,4 +1,4 @@
-"""Plans a job: where its inputs and outputs are; and puts there what it needs to read.
+"""Plans the places of a job's inputs and outputs, and writes the inputs that it makes itself.
 
 Inputs are named by a datastore where one covers their container, otherwise by URL; every output
 gets a folder of its attempt in the models container (azure-machine-learning-v2 §2.1, §2.7).

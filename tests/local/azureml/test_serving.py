@@ -165,7 +165,7 @@ class Noted(MadeUpContainers):
 
 
 @pytest.mark.parametrize("below", ["", "/paths/sub/"])
-def test_a_container_is_reported_where_its_model_and_its_code_are(bench: Bench, below: str) -> None:
+def test_a_container_gets_the_places_of_its_model_and_its_code(bench: Bench, below: str) -> None:
     bench.put()
     assert bench.ended() == "Completed"
     noted = bench.service.state.containers = Noted()

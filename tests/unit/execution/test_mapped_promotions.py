@@ -119,7 +119,7 @@ def test_a_first_model_goes_live_in_one_step_and_without_a_bake() -> None:
     assert isinstance(verified(one), VerifiedLive)
 
 
-def test_a_first_model_that_fails_keeps_its_requests_and_an_operator_is_reported() -> None:
+def test_a_first_model_that_fails_keeps_its_requests_and_an_operator_is_asked() -> None:
     one = first_model()
     one.mapped.probe = BROKEN.evolve(answered_by=NEW)
     assert isinstance(verified(one), FoundBroken)

@@ -128,7 +128,7 @@ def test_each_endpoint_gets_the_model_it_names_and_each_model_is_copied_once() -
     assert sorted(steps.blobs.adopted) == [f"{OWN}c/a.ilearner{SAS}", f"{OWN}c/b.ilearner{SAS}"]
 
 
-def test_a_declared_model_next_to_another_file_is_not_copied_over_itself() -> None:
+def test_a_declared_model_next_to_one_at_the_service_is_not_copied_over_itself() -> None:
     one = wanting("output1", "output2", outputs={"output1": "model.ilearner"})
     steps = Steps()
     model = steps.written(one, "model.ilearner")

@@ -122,7 +122,7 @@ def test_the_rollback_is_the_newest_model_that_is_still_what_it_was() -> None:
     assert rollback_target_of(asking.serving, endpoint_state, "another") is None
 
 
-def test_what_an_endpoint_serves_already_has_no_baseline_again() -> None:
+def test_a_model_that_an_endpoint_serves_already_has_no_second_baseline() -> None:
     asking = Asking({"gate": {"first_model": "allow"}})
     asking.serves(asking.served(model=asking.model("runs/sample/sample-0/1/model.ilearner")))
     asking.acquire_lease_()

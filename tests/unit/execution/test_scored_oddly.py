@@ -75,7 +75,7 @@ def test_a_worse_model_of_an_operator_is_refused_though_it_has_no_evaluation() -
         assert "AUC is 0.6116, and 0.9442 of the live model" in why(run)
 
 
-def test_an_operator_is_reported_what_the_rows_say_and_which_rules_were_not_checked() -> None:
+def test_an_operator_reads_what_the_rows_say_and_which_rules_were_not_checked() -> None:
     world = with_evaluation(NO_DROP, ABOVE)
     run = world.until(brought(world, better), Phase.AWAITING_APPROVAL, ticks=60)
     assert run.verdict is None

@@ -128,7 +128,7 @@ def test_runs_of_another_key_wait_on() -> None:
     assert one.steps.settle(newer.evolve(tokens={"region": "north"}), verdict_of(UNSURE)).asks_now
 
 
-def test_a_model_waits_no_longer_than_it_is_reported_to() -> None:
+def test_a_model_waits_no_longer_than_is_configured() -> None:
     one = Waiting()
     one.world.clock.move(NOW + 24 * HOUR - one.world.clock.now() - timedelta(seconds=1))
     assert one.steps.see_next(one.older) is None

@@ -115,7 +115,7 @@ def test_an_update_after_an_until_that_repeats_its_training_is_not_carried_over(
     assert not [one for one in found.report.lines if "schedule.delay" in one.to_do]
 
 
-def test_an_update_after_the_loop_of_its_training_is_reported_what_it_follows() -> None:
+def test_an_update_after_a_loop_is_reported_as_one_that_follows_its_training() -> None:
     loop = {"name": "each", "type": "ForEach", "typeProperties": {"activities": [training()]}}
     found = _one(loop, update(dependsOn=_after("each", "Succeeded")))
     assert len(pipelines(found)["churn"]["endpoints"]) == 1

@@ -154,7 +154,7 @@ def test_a_broken_file_is_reported_and_the_others_are_read() -> None:
         ("pipeline", named("p", {}, type="Microsoft.Synapse/workspaces/pipelines"), 2),
     ],
 )
-def test_kind_and_version_are_reported_by_the_shape(kind: str, body: Any, version: int) -> None:
+def test_kind_and_version_are_recognised_by_the_shape(kind: str, body: Any, version: int) -> None:
     definitions, _ = search(anywhere_json=body)
     assert shown(definitions) == [(kind, "p", version)]
     assert definitions.all[0].properties.value == body.get("properties", body)

@@ -70,7 +70,7 @@ def test_rounds_of_attempts_keep_the_time_that_they_take() -> None:
     assert lines["retry"].outcome is ABOUT
 
 
-def test_the_values_of_parameters_are_imported() -> None:
+def test_the_values_of_a_policy_are_imported() -> None:
     draft, _ = trained(concurrency=4, executionPriorityOrder="NewestFirst", delay="00:20:00")
     timing = draft.timing
     assert (timing.when_busy, timing.max_parallel, timing.order) == ("parallel", 4, "newest_first")

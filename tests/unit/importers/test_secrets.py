@@ -54,7 +54,7 @@ from tests.unit.importers.repository import imported, pipeline, schedule_trigger
         ("your_api_key", Form.PLACEHOLDER),
     ],
 )
-def test_the_form_of_a_secret_is_reported(value: Any, form: Form) -> None:
+def test_the_form_of_a_secret_is_recognised(value: Any, form: Form) -> None:
     assert form_of(value) is form
 
 
@@ -235,7 +235,7 @@ def test_a_connection_string_in_a_parameter_of_any_name_is_a_secret() -> None:
     assert not is_secret("Query", "select design from t where design = 1")
 
 
-def test_a_value_beside_its_name_is_reported_as_a_secret() -> None:
+def test_a_value_beside_its_name_is_recognised_as_a_secret() -> None:
     pairs = [{"name": "password", "value": "planted1"}, {"name": "n", "value": "plain"}]
     variable = {"variableName": "apiToken", "value": "planted2"}
     found = in_clear_text({"userProperties": pairs, "set": variable, "value": {"value": ["a"]}})

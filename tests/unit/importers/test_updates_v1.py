@@ -175,7 +175,7 @@ def test_what_another_pipeline_writes_to_that_blob_leaves_the_chain_of_a_dataset
     assert updates == {"retraining": 1, "other": 0}
 
 
-def test_what_waits_for_a_model_is_reported_what_decides_here() -> None:
+def test_for_an_activity_that_waits_for_a_model_the_rules_of_the_gate_are_advised() -> None:
     factory = walk_through(
         training(), {"name": "evaluate", "type": "Custom", "inputs": [{"name": "trainedModelBlob"}]}
     )

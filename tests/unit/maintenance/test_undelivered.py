@@ -187,7 +187,7 @@ def test_dead_letters_that_cannot_be_listed_hide_no_poison_queue(
     assert caplog.text.count(f"container {LETTERS} of dead letters is not looked at") == 1
 
 
-def test_a_queue_that_cannot_be_counted_at_times_raises_no_alert_again(
+def test_a_queue_that_cannot_be_counted_at_times_raises_no_second_alert(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.queues.put(STORAGE)

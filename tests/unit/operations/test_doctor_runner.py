@@ -134,7 +134,7 @@ def test_an_error_is_what_is_wrong_and_a_fault_of_the_check_is_said_without_its_
     assert second.text == "the check itself failed (KeyError)"
 
 
-def test_progress_is_reported_of_each_check() -> None:
+def test_the_progress_of_each_check_is_reported() -> None:
     told: list[str] = []
     results_of([check(str(n), good) for n in range(5)], QUICK, lambda one, _: told.append(one.name))
     assert sorted(told) == ["0", "1", "2", "3", "4"]

@@ -90,7 +90,7 @@ def test_a_missing_role_is_reported_with_the_role(workspace: Workspace) -> None:
     assert "AuthorizationFailed" in found["read"].text
 
 
-def test_a_missing_monitoring_role_is_distinguished(workspace: Workspace) -> None:
+def test_a_missing_monitoring_role_has_advice_of_its_own(workspace: Workspace) -> None:
     workspace.script = lambda _method, url: (
         refusal(403, "AuthorizationFailed") if "/metrics" in url else None
     )

@@ -121,7 +121,7 @@ def test_answers_of_another_shape_or_other_words_do_not_agree(
 
 
 @pytest.mark.parametrize("bad", [ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER, ProbeOutcome.REFUSED])
-def test_bad_answers_agree_with_no_other_answer(bad: ProbeOutcome) -> None:
+def test_bad_answers_agree_with_none_and_not_with_themselves(bad: ProbeOutcome) -> None:
     known = good("1")
     unfit = known.model_copy(update={"seen": bad})
     assert not unfit.agrees_with(known)

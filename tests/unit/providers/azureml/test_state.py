@@ -70,7 +70,7 @@ def test_an_unchanged_job_costs_one_get() -> None:
 
 
 @pytest.mark.parametrize("body", [None, {"error": {"code": "NotFound", "message": "x"}}, "null"])
-def test_a_404_means_that_the_job_does_not_exist_with_any_body(body: object) -> None:
+def test_a_404_with_any_body_means_that_the_job_does_not_exist(body: object) -> None:
     bench = Bench()
     bench.workspace.script("GET", JOB, says(body, 404))
     state = bench.service.state(JOB)
