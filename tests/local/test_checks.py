@@ -65,7 +65,7 @@ def test_what_needs_azurite_is_not_made_where_it_cannot_be_installed(
 @pytest.mark.parametrize(
     "script",
     ["print('INTERNALERROR> no'); raise SystemExit(3)", "print('1 passed in 0.1s'); exit(3)", ""],
-    ids=["internal error", "code of what was not made", "ended early"],
+    ids=["internal error", "the code of NOT CHECKED", "ended early"],
 )
 def test_a_part_that_did_not_run_to_its_end_fails(script: str) -> None:
     (part, *_) = TESTS
