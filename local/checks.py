@@ -1,8 +1,8 @@
 """Everything that CI runs, with a table at the end: `make test`.
 
 The tests wait for real hosts, and installing the other checks' packages waits for the network: so
-several run at the same time, and the output of each is printed when it has ended. The first
-begin while Azurite, the storage server of the others, is installed.
+several run at the same time, and the output of each is printed when it has ended. Types and the
+first part of the tests begin while Azurite, the storage server of the others, is installed.
 """
 
 import argparse
