@@ -13,5 +13,6 @@ def service(cls: type[T]) -> type[T]:
     A frozen dataclass also has methods that compare, hash, show and protect it. Python compiles
     each of them when the app starts: for the services, which need none, that was 4 % of its
     instructions. mypy refuses an assignment to a field of a service, as to one of a frozen class.
+    Without a `repr` no log shows the secrets that some services hold, so give a service none.
     """
     return dataclass(slots=True, eq=False, repr=False)(cls)
